@@ -1,0 +1,63 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Vector kernels are written as plain loops; these flags let the compiler vectorise them.
+// `-fno-math-errno`: without it a square root is a call on Linux and no loop around it vectorises.
+#if arch(x86_64)
+  let machine = ["-Xcc", "-fno-math-errno", "-Xcc", "-march=x86-64-v3"]
+#else
+  let machine = ["-Xcc", "-fno-math-errno"]
+#endif
+
+/// For the targets whose loops touch every number: `swift run`, a debug build, is to be as fast
+/// as release.
+let fast: [SwiftSetting] = [
+  .unsafeFlags(machine), .unsafeFlags(["-O"], .when(configuration: .debug)),
+]
+
+let numerics = Target.Dependency.product(name: "RealModule", package: "swift-numerics")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "diffusevae",
+  products: [
+    .library(name: "DiffuseVAE", targets: ["DiffuseVAE"]),
+    .library(name: "Diffusion", targets: ["Diffusion"]),
+    .library(name: "Neural", targets: ["Neural"]),
+    .executable(name: "diffusevae-train", targets: ["diffusevae-train"]),
+    .executable(name: "diffusevae-sample", targets: ["diffusevae-sample"]),
+    .executable(name: "interpolate", targets: ["interpolate"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-numerics", exact: "1.1.1"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas lapacke",
+      providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]),
+    .systemLibrary(
+      name: "CImage", pkgConfig: "libpng zlib", providers: [.apt(["libpng-dev", "zlib1g-dev"])]),
+    .target(name: "Neural", dependencies: ["COpenBLAS", numerics], swiftSettings: fast),
+    .target(name: "Diffusion", dependencies: [numerics]),
+    .target(
+      name: "Formats", dependencies: ["CImage"], resources: [.embedInCode("digits.csv.gz")],
+      swiftSettings: fast),
+    .target(
+      name: "DiffuseVAE",
+      dependencies: [
+        "Neural", "Diffusion", "Formats", .product(name: "Logging", package: "swift-log"),
+        .product(name: "Yams", package: "Yams"),
+      ]),
+    .executableTarget(name: "diffusevae-train", dependencies: ["DiffuseVAE", arguments]),
+    .executableTarget(name: "diffusevae-sample", dependencies: ["DiffuseVAE", arguments]),
+    .executableTarget(name: "interpolate", dependencies: ["DiffuseVAE", arguments]),
+    .testTarget(name: "NeuralTests", dependencies: ["Neural"]),
+    .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
+    .testTarget(name: "DiffuseVAETests", dependencies: ["DiffuseVAE"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,2 +1,1 @@
-import Neural
-print(coreName(), eig())
+import DiffuseVAE

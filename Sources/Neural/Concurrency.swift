@@ -1,0 +1,34 @@
+import COpenBLAS
+import Dispatch
+import Synchronization
+
+/// Calls `body` for 0, 1, …, `count - 1` on at most `threads` threads and returns the results in
+/// order. Thread `w` takes w, w + threads, …; what is computed does not depend on `threads`.
+///
+/// - Throws: the error of the lowest index that failed.
+public func concurrently<Result: Sendable>(
+  _ count: Int, threads: Int, _ body: @Sendable (Int) throws -> Result
+) throws -> [Result] {
+  let workers = max(1, min(threads, count))
+  guard workers > 1 else { return try (0..<count).map(body) }
+  let results = Mutex([Swift.Result<Result, any Error>?](repeating: nil, count: count))
+  DispatchQueue.concurrentPerform(iterations: workers) { worker in
+    for index in stride(from: worker, to: count, by: workers) {
+      let result = Swift.Result { try body(index) }
+      results.withLock { $0[index] = result }
+    }
+  }
+  return try results.withLock { try $0.compactMap { try $0?.get() } }
+}
+
+/// Process-wide settings of memory.
+public enum Memory {
+  /// Keeps freed buffers in the process. By default glibc gives large ones back to the system,
+  /// and every training step would pay to have the same pages mapped and cleared again.
+  public static func keepFreedBuffers() {
+    #if canImport(Glibc)
+      mallopt(M_MMAP_THRESHOLD, 1 << 30)
+      mallopt(M_TRIM_THRESHOLD, Int32.max)
+    #endif
+  }
+}

@@ -1,0 +1,138 @@
+import RealModule
+
+// Loops over elements, written once. The closures inline because all of this stays inside the
+// module; other modules get the concrete functions below.
+
+extension Matrix {
+  /// `f(x)` for every element `x`.
+  @inline(__always) func map(_ f: (Float) -> Float) -> Matrix {
+    var result = self
+    result.update(f)
+    return result
+  }
+
+  /// Replaces every element `x` by `f(x)`.
+  @inline(__always) mutating func update(_ f: (Float) -> Float) {
+    var x = elements.mutableSpan
+    for i in x.indices { x[i] = f(x[i]) }
+  }
+
+  /// Replaces every element `x` by `f(x, y)`, `y` being the element of `other` in its place.
+  @inline(__always) mutating func update(with other: Matrix, _ f: (Float, Float) -> Float) {
+    precondition(hasShape(of: other), "element by element takes two matrices of one shape")
+    var x = elements.mutableSpan
+    let y = other.elements.span
+    for i in x.indices { x[i] = f(x[i], y[i]) }
+  }
+
+  /// Replaces every row `x` of the matrix by `f(x, b)` with the elements `b` of the one row `row`.
+  @inline(__always) mutating func update(
+    rowsWith row: Matrix, _ f: (Float, Float) -> Float
+  ) {
+    precondition(row.rows == 1 && row.columns == columns, "one row as wide as the matrix")
+    let width = columns
+    var x = elements.mutableSpan
+    let b = row.elements.span
+    for start in stride(from: 0, to: x.count, by: max(width, 1)) {
+      for i in 0..<width { x[start + i] = f(x[start + i], b[i]) }
+    }
+  }
+
+  /// `self += other`
+  public mutating func add(_ other: Matrix) { update(with: other) { $0 + $1 } }
+
+  /// `self += factor · other`
+  public mutating func add(_ factor: Float, _ other: Matrix) {
+    update(with: other) { $0 + factor * $1 }
+  }
+
+  /// `self = a · self + b · other`
+  public mutating func scale(_ a: Float, adding b: Float, _ other: Matrix) {
+    update(with: other) { a * $0 + b * $1 }
+  }
+
+  /// `self *= factor`
+  public mutating func scale(_ factor: Float) { update { factor * $0 } }
+
+  /// `factor · self + offset`
+  public func affine(_ factor: Float, _ offset: Float) -> Matrix { map { factor * $0 + offset } }
+
+  /// Every element brought into `range`.
+  public func clamped(to range: ClosedRange<Float>) -> Matrix {
+    let (low, high) = (range.lowerBound, range.upperBound)
+    return map { max(low, min(high, $0)) }
+  }
+
+  /// 1 / (1 + e⁻ˣ) of every element.
+  public func sigmoid() -> Matrix { map(Elementary.sigmoid) }
+
+  /// Adds the one row `row` to every row.
+  public mutating func add(toRows row: Matrix) { update(rowsWith: row) { $0 + $1 } }
+
+  /// Row `r` becomes `a[r] · self + b[r] · other`: coefficients that differ from example to example.
+  public mutating func scaleRows(_ a: [Float], adding b: [Float], _ other: Matrix) {
+    precondition(hasShape(of: other) && a.count == rows && b.count == rows, "one factor a row")
+    let width = columns
+    var x = elements.mutableSpan
+    let y = other.elements.span
+    for row in a.indices {
+      let (p, q, start) = (a[row], b[row], row * width)
+      for i in start..<start + width { x[i] = p * x[i] + q * y[i] }
+    }
+  }
+
+  /// Adds the sum of the rows of `other` to this one row.
+  public mutating func add(rowsOf other: Matrix) {
+    precondition(rows == 1 && columns == other.columns, "one row as wide as the matrix")
+    let width = columns
+    var sum = elements.mutableSpan
+    let x = other.elements.span
+    for start in stride(from: 0, to: x.count, by: max(width, 1)) {
+      for i in 0..<width { sum[i] += x[start + i] }
+    }
+  }
+
+  /// Σ x² over all elements.
+  public var squaredNorm: Double { elements.squaredNorm }
+
+  /// The inner product of all elements of both.
+  public func dot(_ other: Matrix) -> Double {
+    precondition(hasShape(of: other), "an inner product takes two matrices of one shape")
+    let (x, y) = (elements.span, other.elements.span)
+    return blocked(elements.count) { range in
+      var sum: Float = 0
+      for i in range { sum = Relaxed.multiplyAdd(x[i], y[i], sum) }
+      return sum
+    }
+  }
+}
+
+extension [Float] {
+  var sum: Double {
+    let x = span
+    return blocked(count) { range in
+      var sum: Float = 0
+      for i in range { sum = Relaxed.sum(sum, x[i]) }
+      return sum
+    }
+  }
+
+  var squaredNorm: Double {
+    let x = span
+    return blocked(count) { range in
+      var sum: Float = 0
+      for i in range { sum = Relaxed.multiplyAdd(x[i], x[i], sum) }
+      return sum
+    }
+  }
+}
+
+/// Σ of `partial(range)` over blocks of 1 024 elements: single precision inside a block, where the
+/// sum vectorises, and double precision over the blocks.
+@inline(__always) func blocked(_ count: Int, _ partial: (Range<Int>) -> Float) -> Double {
+  var total = 0.0
+  for start in stride(from: 0, to: count, by: 1024) {
+    total += Double(partial(start..<min(start + 1024, count)))
+  }
+  return total
+}

@@ -1,0 +1,140 @@
+/// A residual block steered by an embedding `e` (adaLN-Zero of Peebles & Xie 2022, figure 3):
+///
+///     (shift, scale, gate) = M(e)
+///     y = h + gate ⊙ B(SiLU(A(LayerNorm(h) (1 + scale) + shift)))
+///
+/// `M` starts at zero, so every block starts as the identity.
+public struct ModulatedBlock: Parameterized {
+  var modulation: Linear  // embedding → 3·width: shift, scale, gate
+  var inner: Linear  // A
+  var outer: Linear  // B
+
+  public struct Residuals: Sendable {
+    let e: Matrix
+    let modulation: Matrix  // [batch, 3·width]
+    let norm: LayerNorm.Residuals
+    let modulated: Matrix
+    let sum: Matrix  // A(…), before SiLU
+    let activated: Matrix
+    let branch: Matrix  // B(…), before the gate
+  }
+
+  public init(width: Int, embedding: Int, _ source: inout ParameterSource) {
+    modulation = Linear(embedding, 3 * width, zero: true, &source)
+    inner = Linear(width, width, &source)
+    outer = Linear(width, width, &source)
+  }
+
+  /// - Parameters:
+  ///   - h: `[batch, width]`
+  ///   - e: `[batch, embedding]`
+  public func forward(_ h: Matrix, _ e: Matrix) -> (y: Matrix, residuals: Residuals) {
+    let m = modulation(e)
+    let (normal, norm) = LayerNorm().forward(h)
+    let modulated = modulate(normal, m)
+    let sum = inner(modulated)
+    let activated = SiLU()(sum)
+    let branch = outer(activated)
+    var y = h
+    addGated(&y.elements, branch.elements, m.elements, width: h.columns)
+    return (
+      y,
+      Residuals(
+        e: e, modulation: m, norm: norm, modulated: modulated, sum: sum, activated: activated,
+        branch: branch)
+    )
+  }
+
+  /// - Returns: derivatives of the loss by `h` and by `e`.
+  public func backward(
+    _ dy: Matrix, _ residuals: Residuals, _ gradients: inout Gradients
+  ) -> (dh: Matrix, de: Matrix) {
+    let (r, m, width) = (residuals, residuals.modulation, dy.columns)
+    var dm = Matrix(m.rows, m.columns)
+    var dh = dy  // becomes the derivative of each inner stage in turn
+    gateDerivatives(&dh.elements, &dm.elements, r.branch.elements, m.elements, width: width)
+    dh = outer.backward(dh, r.activated, &gradients)
+    dh = SiLU().backward(dh, r.sum, &gradients)
+    dh = inner.backward(dh, r.modulated, &gradients)
+    modulationDerivatives(&dh.elements, &dm.elements, r.norm.y.elements, m.elements, width: width)
+    dh = LayerNorm().backward(dh, r.norm, &gradients)
+    dh.add(dy)
+    return (dh, modulation.backward(dm, r.e, &gradients))
+  }
+
+  public mutating func visit(
+    _ path: String, _ body: (String, inout Parameter) throws -> Void
+  ) rethrows {
+    try modulation.visit(path + ".modulation", body)
+    try inner.visit(path + ".inner", body)
+    try outer.visit(path + ".outer", body)
+  }
+}
+
+// The three parts of a row of the modulation `m`, [shift | scale | gate], are read where they lie.
+
+/// `x (1 + scale) + shift`
+private func modulate(_ x: Matrix, _ m: Matrix) -> Matrix {
+  var y = x
+  modulate(&y.elements, m.elements, width: x.columns)
+  return y
+}
+
+private func modulate(_ x: inout [Float], _ m: [Float], width: Int) {
+  precondition(m.count == 3 * x.count)
+  var x = x.mutableSpan
+  let m = m.span
+  for start in stride(from: 0, to: x.count, by: width) {
+    let (shift, scale) = (3 * start, 3 * start + width)
+    for i in 0..<width { x[start + i] = x[start + i] * (1 + m[scale + i]) + m[shift + i] }
+  }
+}
+
+/// `y += gate ⊙ branch`
+private func addGated(_ y: inout [Float], _ branch: [Float], _ m: [Float], width: Int) {
+  precondition(branch.count == y.count && m.count == 3 * y.count)
+  var y = y.mutableSpan
+  let branch = branch.span
+  let m = m.span
+  for start in stride(from: 0, to: y.count, by: width) {
+    let gate = 3 * start + 2 * width
+    for i in 0..<width { y[start + i] += m[gate + i] * branch[start + i] }
+  }
+}
+
+/// From d = dy: `dgate = d ⊙ branch`, then `d = d ⊙ gate`.
+private func gateDerivatives(
+  _ d: inout [Float], _ dm: inout [Float], _ branch: [Float], _ m: [Float], width: Int
+) {
+  precondition(branch.count == d.count && m.count == 3 * d.count && dm.count == m.count)
+  var d = d.mutableSpan
+  var dm = dm.mutableSpan
+  let branch = branch.span
+  let m = m.span
+  for start in stride(from: 0, to: d.count, by: width) {
+    let gate = 3 * start + 2 * width
+    for i in 0..<width {
+      dm[gate + i] = d[start + i] * branch[start + i]
+      d[start + i] *= m[gate + i]
+    }
+  }
+}
+
+/// From d, the derivative by the modulated: `dshift = d`, `dscale = d ⊙ x`, `d = d (1 + scale)`.
+private func modulationDerivatives(
+  _ d: inout [Float], _ dm: inout [Float], _ x: [Float], _ m: [Float], width: Int
+) {
+  precondition(x.count == d.count && m.count == 3 * d.count && dm.count == m.count)
+  var d = d.mutableSpan
+  var dm = dm.mutableSpan
+  let x = x.span
+  let m = m.span
+  for start in stride(from: 0, to: d.count, by: width) {
+    let (shift, scale) = (3 * start, 3 * start + width)
+    for i in 0..<width {
+      dm[shift + i] = d[start + i]
+      dm[scale + i] = d[start + i] * x[start + i]
+      d[start + i] *= 1 + m[scale + i]
+    }
+  }
+}

@@ -1,0 +1,76 @@
+/// A row-major matrix of single-precision numbers, a plain value.
+///
+/// A batch is `[batch, features]`. Images are NHWC, so a batch of feature maps is also a
+/// `[batch·height·width, channels]` matrix over the same elements.
+public struct Matrix: Equatable, Sendable {
+  public let rows: Int
+  public let columns: Int
+  /// `rows · columns` numbers; row `r` is `elements[r·columns ..< (r + 1)·columns]`.
+  public var elements: [Float]
+
+  /// A matrix filled with `value`.
+  public init(_ rows: Int, _ columns: Int, fill value: Float = 0) {
+    self.rows = rows
+    self.columns = columns
+    elements = [Float](repeating: value, count: rows * columns)
+  }
+
+  /// A matrix over `elements`, of which there must be `rows · columns`.
+  public init(_ rows: Int, _ columns: Int, _ elements: [Float]) {
+    precondition(elements.count == rows * columns, "\(elements.count) elements, not \(rows * columns)")
+    self.rows = rows
+    self.columns = columns
+    self.elements = elements
+  }
+
+  public subscript(row: Int, column: Int) -> Float {
+    get { elements[row * columns + column] }
+    set { elements[row * columns + column] = newValue }
+  }
+
+  func hasShape(of other: Matrix) -> Bool { rows == other.rows && columns == other.columns }
+
+  /// The matrix of the rows in `range`, in order.
+  public func rows(_ range: Range<Int>) -> Matrix {
+    Matrix(
+      range.count, columns,
+      Array(elements[range.lowerBound * columns..<range.upperBound * columns]))
+  }
+
+  /// The matrix whose row `i` is row `indices[i]` of this one.
+  public func rows(at indices: some Collection<Int>) -> Matrix {
+    var gathered: [Float] = []
+    gathered.reserveCapacity(indices.count * columns)
+    for row in indices { gathered += elements[row * columns..<(row + 1) * columns] }
+    return Matrix(indices.count, columns, gathered)
+  }
+
+  /// The columns in `range` of every row.
+  public func columns(_ range: Range<Int>) -> Matrix {
+    var taken: [Float] = []
+    taken.reserveCapacity(rows * range.count)
+    for row in 0..<rows {
+      taken += elements[row * columns + range.lowerBound..<row * columns + range.upperBound]
+    }
+    return Matrix(rows, range.count, taken)
+  }
+
+  /// `[self, right]`: the rows of both side by side.
+  public func joined(_ right: Matrix) -> Matrix {
+    precondition(rows == right.rows, "joined matrices have one number of rows")
+    var both: [Float] = []
+    both.reserveCapacity(elements.count + right.elements.count)
+    for row in 0..<rows {
+      both += elements[row * columns..<(row + 1) * columns]
+      both += right.elements[row * right.columns..<(row + 1) * right.columns]
+    }
+    return Matrix(rows, columns + right.columns, both)
+  }
+
+  /// The rows of all `parts`, one below the other; all have one number of columns.
+  public static func stacked(_ parts: [Matrix]) -> Matrix {
+    let columns = parts.first?.columns ?? 0
+    precondition(parts.allSatisfy { $0.columns == columns }, "stacked matrices have one width")
+    return Matrix(parts.reduce(0) { $0 + $1.rows }, columns, parts.flatMap(\.elements))
+  }
+}

@@ -1,0 +1,111 @@
+/// One array of trained numbers and everything that belongs to it.
+public struct Parameter: Equatable, Sendable {
+  /// The number of this parameter in its network: where ``Gradients`` keeps its gradient.
+  let slot: Int
+  public var value: Matrix
+  /// Exponential moving averages of the gradient and of its square (AdamW).
+  public internal(set) var moment1: Matrix
+  public internal(set) var moment2: Matrix
+  /// Exponential moving average of the value, which is what sampling uses.
+  public internal(set) var average: Matrix
+
+  public var count: Int { value.elements.count }
+
+  /// The arrays a training run has to keep, by name.
+  public mutating func visitArrays(_ body: (String, inout Matrix) throws -> Void) rethrows {
+    try body("value", &value)
+    try body("moment1", &moment1)
+    try body("moment2", &moment2)
+    try body("average", &average)
+  }
+}
+
+/// Makes the parameters of one network, in order: numbers them, and draws their first values.
+public struct ParameterSource {
+  let seed: UInt64
+  private var next = 0
+
+  public init(seed: UInt64) { self.seed = seed }
+
+  /// A parameter that starts at `value` everywhere.
+  public mutating func constant(_ rows: Int, _ columns: Int, _ value: Float = 0) -> Parameter {
+    make(Matrix(rows, columns, fill: value))
+  }
+
+  /// A parameter uniform in ±1/√fanIn, PyTorch's choice for linear layers and convolutions.
+  public mutating func uniform(_ rows: Int, _ columns: Int, fanIn: Int) -> Parameter {
+    let bound = 1 / Float(max(fanIn, 1)).squareRoot()
+    var value = Matrix(rows, columns)
+    RandomStream(seed: seed, purpose: .weights, step: next).fillUniform(&value)
+    return make(value.affine(2 * bound, -bound))
+  }
+
+  private mutating func make(_ value: Matrix) -> Parameter {
+    defer { next += 1 }
+    let zero = Matrix(value.rows, value.columns)
+    return Parameter(slot: next, value: value, moment1: zero, moment2: zero, average: value)
+  }
+}
+
+/// A network or a part of one: something that has parameters.
+public protocol Parameterized: Sendable {
+  /// Calls `body` once for every parameter, always in the same order, with its name: `path`, a
+  /// dot, and the name within this part.
+  mutating func visit(_ path: String, _ body: (String, inout Parameter) throws -> Void) rethrows
+}
+
+extension Array: Parameterized where Element: Parameterized {
+  public mutating func visit(
+    _ path: String, _ body: (String, inout Parameter) throws -> Void
+  ) rethrows {
+    for i in indices { try self[i].visit("\(path).\(i)", body) }
+  }
+}
+
+extension Parameterized {
+  /// Calls `body` for every parameter of a whole network, with its name.
+  public mutating func visitParameters(
+    _ body: (String, inout Parameter) throws -> Void
+  ) rethrows {
+    try visit("") { path, parameter in try body(String(path.drop { $0 == "." }), &parameter) }
+  }
+
+  /// Calls `body` for every parameter, to read it only.
+  public func forEachParameter(_ body: (String, Parameter) throws -> Void) rethrows {
+    var copy = self
+    try copy.visitParameters { try body($0, $1) }
+  }
+
+  /// The number of trained numbers.
+  public var parameterCount: Int {
+    var count = 0
+    forEachParameter { count += $1.count }
+    return count
+  }
+
+  /// Exchanges values and averages, without copying either: between two calls the network
+  /// computes with its averaged weights.
+  public mutating func swapAverages() {
+    visitParameters { swap(&$1.value, &$1.average) }
+  }
+}
+
+/// Where the derivatives of one lane's loss with respect to every parameter add up.
+public struct Gradients: Sendable {
+  var slots: [Matrix]
+
+  /// Zeros for every parameter of `network`.
+  public init(of network: some Parameterized) {
+    var slots: [Matrix] = []
+    network.forEachParameter { _, parameter in
+      precondition(parameter.slot == slots.count, "parameters are visited in their order of making")
+      slots.append(Matrix(parameter.value.rows, parameter.value.columns))
+    }
+    self.slots = slots
+  }
+
+  public subscript(_ parameter: Parameter) -> Matrix {
+    get { slots[parameter.slot] }
+    _modify { yield &slots[parameter.slot] }
+  }
+}

@@ -1,0 +1,116 @@
+/// All random numbers of one purpose at one step of a run, addressed by row and place.
+///
+/// The address of a word is (seed; place in the row, row, step, purpose): the noise of example 7
+/// at step 300 does not depend on the size of the batch, on threads, or on what was drawn before.
+public struct RandomStream: Sendable {
+  /// What the numbers are for. Streams of different purposes never overlap.
+  public enum Purpose: UInt32, Sendable {
+    case weights = 1
+    case shuffle = 2
+    /// z = μ + σ ε in training.
+    case latentNoise = 3
+    case timestep = 4
+    /// ε of the forward process in training.
+    case diffusionNoise = 5
+    /// z, y_T and the noise of the reverse steps in sampling.
+    case latent = 6
+    case start = 7
+    case reverseNoise = 8
+    /// Monte-Carlo estimates on held-out data.
+    case evaluation = 9
+  }
+
+  private let key: (UInt32, UInt32)
+  private let step: UInt32
+  private let purpose: UInt32
+
+  /// - Parameter step: taken modulo 2³².
+  public init(seed: UInt64, purpose: Purpose, step: Int = 0) {
+    key = (UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
+    self.step = UInt32(truncatingIfNeeded: step)
+    self.purpose = purpose.rawValue
+  }
+
+  @inline(__always) func words(_ block: Int, row: Int) -> Philox.Words {
+    Philox.words(
+      counter: (
+        UInt32(truncatingIfNeeded: block), UInt32(truncatingIfNeeded: row), step, purpose
+      ), key: key)
+  }
+
+  /// Fills `matrix` with independent draws of N(0, 1).
+  ///
+  /// Row `r` of the matrix gets the numbers addressed as row `firstRow + r`; they depend on the
+  /// number of columns, too. Box–Muller on pairs of 32-bit words, so |x| < 6.67.
+  public func fillNormal(_ matrix: inout Matrix, firstRow: Int = 0) {
+    fill(&matrix, firstRow: firstRow) { a, b in
+      let u = Float(Int32(bitPattern: a &>> 1)) * 0x1p-31 + 0x1p-32
+      let radius = max(0, -2 * Elementary.log(u)).squareRoot()
+      let (cosine, sine) = Elementary.cosineSine(turn: b)
+      return (radius * cosine, radius * sine)
+    }
+  }
+
+  /// Fills `matrix` with independent draws, uniform in [0, 1): multiples of 2⁻²⁴.
+  public func fillUniform(_ matrix: inout Matrix, firstRow: Int = 0) {
+    fill(&matrix, firstRow: firstRow) { a, b in
+      (Float(Int32(bitPattern: a &>> 8)) * 0x1p-24, Float(Int32(bitPattern: b &>> 8)) * 0x1p-24)
+    }
+  }
+
+  /// Row by row, the four numbers of a block go to four quarters of the row, so that each quarter
+  /// is written in order by a vector loop.
+  @inline(__always) private func fill(
+    _ matrix: inout Matrix, firstRow: Int, _ pair: (UInt32, UInt32) -> (Float, Float)
+  ) {
+    let columns = matrix.columns
+    let quarter = (columns + 3) / 4
+    var a = [Float](repeating: 0, count: quarter)
+    var (b, c, d) = (a, a, a)
+    for row in 0..<matrix.rows {
+      fill(&a, &b, &c, &d, row: firstRow + row, pair)
+      for (i, part) in [a, b, c, d].enumerated() {
+        let start = row * columns + min(i * quarter, columns)
+        let count = min(quarter, columns - min(i * quarter, columns))
+        matrix.elements.replaceSubrange(start..<start + count, with: part[0..<count])
+      }
+    }
+  }
+
+  @inline(__always) private func fill(
+    _ a: inout [Float], _ b: inout [Float], _ c: inout [Float], _ d: inout [Float], row: Int,
+    _ pair: (UInt32, UInt32) -> (Float, Float)
+  ) {
+    var a = a.mutableSpan
+    var b = b.mutableSpan
+    var c = c.mutableSpan
+    var d = d.mutableSpan
+    for block in a.indices {
+      let word = words(block, row: row)
+      (a[block], b[block]) = pair(word.0, word.1)
+      (c[block], d[block]) = pair(word.2, word.3)
+    }
+  }
+}
+
+/// The words of a stream one after the other, for the standard library's own algorithms, such as
+/// `shuffled(using:)`.
+public struct SequentialRandom: RandomNumberGenerator {
+  private let stream: RandomStream
+  private var block = 0
+  private var spare: UInt64?
+
+  public init(_ stream: RandomStream) { self.stream = stream }
+
+  public mutating func next() -> UInt64 {
+    if let spare {
+      self.spare = nil
+      return spare
+    }
+    // A row holds 2³² blocks; the next row follows it.
+    let word = stream.words(block, row: block >> 32)
+    block += 1
+    spare = UInt64(word.2) | UInt64(word.3) << 32
+    return UInt64(word.0) | UInt64(word.1) << 32
+  }
+}

@@ -1,0 +1,59 @@
+import RealModule
+import Testing
+
+@testable import Neural
+
+@Suite struct LossTests {
+  @Test("Cross entropy: value in double precision, derivative by finite differences")
+  func crossEntropyLoss() {
+    let logits = normal(5, 9, seed: 1).affine(3, 0)
+    let targets = normal(5, 9, seed: 2).sigmoid()
+    let (loss, derivative) = crossEntropy(logits: logits, targets: targets)
+    let exact = zip(logits.elements, targets.elements).reduce(0.0) { sum, pair in
+      let (p, x) = (1 / (1 + Double.exp(-Double(pair.0))), Double(pair.1))
+      return sum - x * .log(p) - (1 - x) * .log(1 - p)
+    }
+    #expect(abs(loss - exact) < 1e-5 * exact)
+    let error = worstSlopeError(at: logits, gradient: derivative) {
+      crossEntropy(logits: $0, targets: targets).loss
+    }
+    #expect(error < 2e-3)
+  }
+
+  @Test("Squared error: value by hand, derivative by finite differences")
+  func squared() {
+    let (loss, derivative) = squaredError(
+      Matrix(2, 2, [1, 2, 3, 4]), Matrix(2, 2, [0, 0, 1, 1]), weights: [1, 0.5])
+    #expect(loss == 11.5)  // 1 + 4 + (4 + 9)/2
+    #expect(derivative.elements == [2, 4, 2, 3])
+    let (x, target) = (normal(4, 30, seed: 3), normal(4, 30, seed: 4))
+    let weights: [Float] = [1, 2, 0.1, 7]
+    let gradient = squaredError(x, target, weights: weights).derivative
+    let error = worstSlopeError(at: x, gradient: gradient) {
+      squaredError($0, target, weights: weights).loss
+    }
+    #expect(error < 2e-3)
+  }
+
+  @Test("Gaussian latents: divergence in closed form, all derivatives by finite differences")
+  func gaussian() {
+    // KL(N(1, e) ‖ N(0, 1)) = ½ (1 + e - 1 - 1)
+    let (loss, _) = DiagonalGaussian(Matrix(1, 2, [1, 1])).divergenceFromNormal()
+    #expect(abs(loss - 0.5 * (Double.exp(1) - 1)) < 1e-6)
+    #expect(DiagonalGaussian(Matrix(3, 4)).divergenceFromNormal().loss == 0)
+
+    let (parameters, noise) = (normal(6, 8, seed: 5), normal(6, 4, seed: 6))
+    let q = DiagonalGaussian(parameters)
+    let perDimension = q.divergencePerDimension.reduce(0, +)
+    #expect(abs(perDimension - q.divergenceFromNormal().loss) < 1e-4)
+    let c = normal(6, 4, seed: 7)
+    let byDivergence = worstSlopeError(
+      at: parameters, gradient: q.divergenceFromNormal(factor: 3).derivative
+    ) { 3 * DiagonalGaussian($0).divergenceFromNormal().loss }
+    #expect(byDivergence < 2e-3)
+    let bySample = worstSlopeError(at: parameters, gradient: q.backward(c, noise: noise)) {
+      DiagonalGaussian($0).sample(noise).dot(c)
+    }
+    #expect(bySample < 2e-3)
+  }
+}

@@ -1,0 +1,91 @@
+import Testing
+
+@testable import Neural
+
+@Suite struct ProductTests {
+  static let shapes = [(1, 1, 1), (3, 5, 7), (16, 16, 16), (33, 65, 17), (64, 1, 9), (1, 40, 40)]
+
+  @Test("Products agree with a naive loop in all four transpose cases", arguments: shapes)
+  func naive(m: Int, n: Int, k: Int) {
+    let (a, b) = (normal(m, k, seed: 1), normal(k, n, seed: 2))
+    let (at, bt) = (transposed(a), transposed(b))
+    let expected = naiveProduct(a, b)
+    // k rounding errors of at most 2⁻²⁴ each, on terms of a few units.
+    let bound = Float(k) * 16 * 0x1p-24
+    #expect(distance(a * b, expected) <= bound)
+    #expect(distance(at.transposed * b, expected) <= bound)
+    #expect(distance(a * bt.transposed, expected) <= bound)
+    #expect(distance(at.transposed * bt.transposed, expected) <= bound)
+  }
+
+  @Test("Adding a product adds to what is there")
+  func accumulates() {
+    let (a, b) = (normal(4, 6, seed: 1), normal(6, 3, seed: 2))
+    var c = Matrix(4, 3, fill: 2)
+    c.add(product: a, b)
+    var expected = naiveProduct(a, b)
+    expected.add(Matrix(4, 3, fill: 2))
+    #expect(distance(c, expected) < 1e-5)
+  }
+
+  @Test("Empty products are zero")
+  func empty() {
+    #expect((Matrix(0, 3) * Matrix(3, 2)).elements.isEmpty)
+    #expect(Matrix(2, 0) * Matrix(0, 3) == Matrix(2, 3))
+  }
+
+  private func transposed(_ a: Matrix) -> Matrix {
+    var result = Matrix(a.columns, a.rows)
+    for i in 0..<a.rows { for j in 0..<a.columns { result[j, i] = a[i, j] } }
+    return result
+  }
+
+  private func naiveProduct(_ a: Matrix, _ b: Matrix) -> Matrix {
+    var c = Matrix(a.rows, b.columns)
+    for i in 0..<a.rows {
+      for j in 0..<b.columns {
+        c[i, j] = Float((0..<a.columns).reduce(0.0) { $0 + Double(a[i, $1]) * Double(b[$1, j]) })
+      }
+    }
+    return c
+  }
+}
+
+@Suite struct MatrixTests {
+  let m = Matrix(2, 3, [1, 2, 3, 4, 5, 6])
+
+  @Test("Rows and columns are taken in order")
+  func taking() {
+    #expect(m.rows(1..<2).elements == [4, 5, 6])
+    #expect(m.rows(at: [1, 0, 1]).elements == [4, 5, 6, 1, 2, 3, 4, 5, 6])
+    #expect(m.columns(1..<3).elements == [2, 3, 5, 6])
+    #expect(m.joined(Matrix(2, 1, [7, 8])).elements == [1, 2, 3, 7, 4, 5, 6, 8])
+    #expect(Matrix.stacked([m, Matrix(1, 3, [7, 8, 9])]).elements == [1, 2, 3, 4, 5, 6, 7, 8, 9])
+  }
+
+  @Test("Row-wise operations reach every row")
+  func rowWise() {
+    var x = m
+    x.add(toRows: Matrix(1, 3, [10, 20, 30]))
+    #expect(x.elements == [11, 22, 33, 14, 25, 36])
+    x.scaleRows([1, 0], adding: [0, 2], m)
+    #expect(x.elements == [11, 22, 33, 8, 10, 12])
+    var sum = Matrix(1, 3, [1, 1, 1])
+    sum.add(rowsOf: m)
+    #expect(sum.elements == [6, 8, 10])
+    #expect(m.squaredNorm == 91)
+    #expect(m.dot(x) == 308)  // 11 + 44 + 99 + 32 + 50 + 72
+    #expect(m.clamped(to: 2...5).elements == [2, 2, 3, 4, 5, 5])
+  }
+
+  @Test("Eigenvalues and vectors of a symmetric matrix")
+  func eigen() throws {
+    // 2 and 4 with vectors (1, -1)/√2 and (1, 1)/√2.
+    let (values, vectors) = try symmetricEigen([3, 1, 1, 3], n: 2)
+    #expect(abs(values[0] - 2) < 1e-14 && abs(values[1] - 4) < 1e-14)
+    #expect(abs(vectors[0] + vectors[1]) < 1e-14)
+    #expect(abs(vectors[2] - vectors[3]) < 1e-14)
+    #expect(throws: LinearAlgebraError.self) { try symmetricEigen([1, 2, 3], n: 2) }
+    #expect(throws: LinearAlgebraError.self) { try symmetricEigen([.nan, 0, 0, 1], n: 2) }
+  }
+}

@@ -45,6 +45,26 @@ public struct Matrix: Equatable, Sendable {
     return Matrix(indices.count, columns, gathered)
   }
 
+  /// Rows of bytes as numbers: row `i` is `scale` times the bytes of row `indices[i]`.
+  ///
+  /// - Parameter bytes: rows of `columns` bytes, one after the other.
+  public init(
+    gathering indices: some Collection<Int>, of bytes: [UInt8], columns: Int, scale: Float
+  ) {
+    self.init(indices.count, columns)
+    var x = elements.mutableSpan
+    let bytes = bytes.span
+    for (row, index) in indices.enumerated() {
+      let (from, to) = (index * columns, row * columns)
+      for i in 0..<columns { x[to + i] = scale * Float(Int32(bytes[from + i])) }
+    }
+  }
+
+  /// Numbers as bytes: `255·x` rounded, numbers outside [0, 1] at the nearer end.
+  public var bytes: [UInt8] {
+    elements.map { UInt8(max(0, min(255, (255 * $0).rounded()))) }
+  }
+
   /// The columns in `range` of every row.
   public func columns(_ range: Range<Int>) -> Matrix {
     var taken: [Float] = []

@@ -35,9 +35,8 @@ public struct ParameterSource {
   /// A parameter uniform in ±1/√fanIn, PyTorch's choice for linear layers and convolutions.
   public mutating func uniform(_ rows: Int, _ columns: Int, fanIn: Int) -> Parameter {
     let bound = 1 / Float(max(fanIn, 1)).squareRoot()
-    var value = Matrix(rows, columns)
-    RandomStream(seed: seed, purpose: .weights, step: next).fillUniform(&value)
-    return make(value.affine(2 * bound, -bound))
+    let stream = RandomStream(seed: seed, purpose: .weights, step: next)
+    return make(stream.uniform(rows: 0..<rows, columns: columns).affine(2 * bound, -bound))
   }
 
   private mutating func make(_ value: Matrix) -> Parameter {
@@ -83,10 +82,12 @@ extension Parameterized {
     return count
   }
 
-  /// Exchanges values and averages, without copying either: between two calls the network
-  /// computes with its averaged weights.
-  public mutating func swapAverages() {
-    visitParameters { swap(&$1.value, &$1.average) }
+  /// The same network computing with its averaged weights. Nothing is copied: value and average
+  /// change places.
+  public var averaged: Self {
+    var copy = self
+    copy.visitParameters { swap(&$1.value, &$1.average) }
+    return copy
   }
 }
 

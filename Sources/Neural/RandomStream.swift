@@ -38,12 +38,12 @@ public struct RandomStream: Sendable {
       ), key: key)
   }
 
-  /// Fills `matrix` with independent draws of N(0, 1).
+  /// Independent draws of N(0, 1), one row for each of the row addresses `rows`.
   ///
-  /// Row `r` of the matrix gets the numbers addressed as row `firstRow + r`; they depend on the
-  /// number of columns, too. Box–Muller on pairs of 32-bit words, so |x| < 6.67.
-  public func fillNormal(_ matrix: inout Matrix, firstRow: Int = 0) {
-    fill(&matrix, firstRow: firstRow) { a, b in
+  /// A row depends on its address and on the number of columns. Box–Muller on pairs of 32-bit
+  /// words, so |x| < 6.67.
+  public func normal(rows: some Collection<Int>, columns: Int) -> Matrix {
+    draw(rows: rows, columns: columns) { a, b in
       let u = Float(Int32(bitPattern: a &>> 1)) * 0x1p-31 + 0x1p-32
       let radius = max(0, -2 * Elementary.log(u)).squareRoot()
       let (cosine, sine) = Elementary.cosineSine(turn: b)
@@ -51,30 +51,36 @@ public struct RandomStream: Sendable {
     }
   }
 
-  /// Fills `matrix` with independent draws, uniform in [0, 1): multiples of 2⁻²⁴.
-  public func fillUniform(_ matrix: inout Matrix, firstRow: Int = 0) {
-    fill(&matrix, firstRow: firstRow) { a, b in
+  /// Independent draws, uniform in [0, 1), multiples of 2⁻²⁴, one row for each address.
+  public func uniform(rows: some Collection<Int>, columns: Int) -> Matrix {
+    draw(rows: rows, columns: columns) { a, b in
       (Float(Int32(bitPattern: a &>> 8)) * 0x1p-24, Float(Int32(bitPattern: b &>> 8)) * 0x1p-24)
     }
   }
 
   /// Row by row, the four numbers of a block go to four quarters of the row, so that each quarter
   /// is written in order by a vector loop.
-  @inline(__always) private func fill(
-    _ matrix: inout Matrix, firstRow: Int, _ pair: (UInt32, UInt32) -> (Float, Float)
-  ) {
-    let columns = matrix.columns
+  @inline(__always) private func draw(
+    rows: some Collection<Int>, columns: Int, _ pair: (UInt32, UInt32) -> (Float, Float)
+  ) -> Matrix {
+    var matrix = Matrix(rows.count, columns)
     let quarter = (columns + 3) / 4
     var a = [Float](repeating: 0, count: quarter)
     var (b, c, d) = (a, a, a)
-    for row in 0..<matrix.rows {
-      fill(&a, &b, &c, &d, row: firstRow + row, pair)
+    for (row, address) in rows.enumerated() {
+      fill(&a, &b, &c, &d, row: address, pair)
       for (i, part) in [a, b, c, d].enumerated() {
         let start = row * columns + min(i * quarter, columns)
         let count = min(quarter, columns - min(i * quarter, columns))
         matrix.elements.replaceSubrange(start..<start + count, with: part[0..<count])
       }
     }
+    return matrix
+  }
+
+  /// A draw from `0 ..< bound` for every row address. The bias is below bound/2³².
+  public func integers(rows: some Collection<Int>, below bound: Int) -> [Int] {
+    rows.map { Int((UInt64(words(0, row: $0).0) * UInt64(UInt32(clamping: bound))) >> 32) }
   }
 
   @inline(__always) private func fill(

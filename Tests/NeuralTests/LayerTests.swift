@@ -66,7 +66,7 @@ import Testing
     let layer = Linear(3, 2, &source)
     var swapped = layer
     swapped.visitParameters { $1.average.scale(2) }
-    swapped.swapAverages()
+    swapped = swapped.averaged
     var doubled = layer.weight.value
     doubled.scale(2)
     #expect(swapped.weight.value == doubled)

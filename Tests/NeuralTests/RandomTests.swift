@@ -38,8 +38,7 @@ import Testing
 
   @Test("Uniform draws lie in [0, 1) with mean 1/2 and variance 1/12")
   func uniform() {
-    var x = Matrix(100, 1000)
-    RandomStream(seed: 3, purpose: .evaluation).fillUniform(&x)
+    let x = RandomStream(seed: 3, purpose: .evaluation).uniform(rows: 0..<100, columns: 1000)
     let mean = x.elements.sum / 1e5
     #expect(x.elements.allSatisfy { (0..<1).contains($0) })
     #expect(abs(mean - 0.5) < 4 * (1.0 / 12 / 1e5).squareRoot())
@@ -49,21 +48,29 @@ import Testing
   @Test("A row's numbers depend on its address only")
   func addresses() {
     let stream = RandomStream(seed: 5, purpose: .latent, step: 3)
-    var whole = Matrix(10, 37)
-    stream.fillNormal(&whole)
-    var part = Matrix(4, 37)
-    stream.fillNormal(&part, firstRow: 6)
-    #expect(part == whole.rows(6..<10))
+    let whole = stream.normal(rows: 0..<10, columns: 37)
+    #expect(stream.normal(rows: [9, 6, 6], columns: 37) == whole.rows(at: [9, 6, 6]))
     for other in [
       RandomStream(seed: 6, purpose: .latent, step: 3),
       RandomStream(seed: 5, purpose: .start, step: 3),
       RandomStream(seed: 5, purpose: .latent, step: 4),
       RandomStream(seed: 5 + 1 << 32, purpose: .latent, step: 3),
     ] {
-      var changed = Matrix(10, 37)
-      other.fillNormal(&changed)
+      let changed = other.normal(rows: 0..<10, columns: 37)
       #expect(zip(changed.elements, whole.elements).filter { $0 == $1 }.count < 3)
     }
+  }
+
+  @Test("Integers are spread evenly over their range, whatever the order of the addresses")
+  func integers() {
+    let stream = RandomStream(seed: 5, purpose: .timestep, step: 3)
+    let draws = stream.integers(rows: 0..<100_000, below: 7)
+    #expect(stream.integers(rows: [5, 3], below: 7) == [draws[5], draws[3]])
+    for value in 0..<7 {
+      let count = Double(draws.count { $0 == value })
+      #expect(abs(count - 1e5 / 7) < 4 * (1e5 / 7.0 * 6 / 7).squareRoot(), "\(value): \(count)")
+    }
+    #expect(draws.allSatisfy { (0..<7).contains($0) })
   }
 
   @Test("A shuffle is a permutation, fixed by its address")

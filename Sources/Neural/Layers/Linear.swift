@@ -10,6 +10,9 @@ public struct Linear: Layer {
     bias = zero ? source.constant(1, outputs) : source.uniform(1, outputs, fanIn: inputs)
   }
 
+  public var inputs: Int { weight.value.columns }
+  public var outputs: Int { weight.value.rows }
+
   public func forward(_ x: Matrix) -> (y: Matrix, residuals: Matrix) {
     var y = x * weight.value.transposed
     y.add(toRows: bias.value)

@@ -1,0 +1,104 @@
+import Formats
+import Foundation
+import Neural
+
+/// The images of a configuration: a training set, and held-out images where the set has some.
+public struct Dataset: Sendable {
+  public let name: String
+  public let shape: ImageShape
+  public let training: ByteImages
+  public let test: ByteImages?
+
+  /// Loads the set that the configuration names.
+  ///
+  /// `digits` is built in: 1 500 images for training and 297 held out. Any other name is a folder
+  /// of IDX files, looked for in `settings.folder`, else in the folder that the environment
+  /// variable `DIFFUSEVAE_DATA` names, else in `data`; torchvision's layout is understood.
+  ///
+  /// - Throws: `FormatError` or ``UserError``, each naming the file and what was expected.
+  public init(_ settings: DataSettings) throws {
+    name = settings.set
+    if settings.set == "digits" {
+      let images = try Digits.load().images
+      training = images.slice(0..<1500)
+      test = images.slice(1500..<images.count)
+    } else {
+      let folder = try Self.folder(settings)
+      training = try IDX.images(at: Self.file("train", folder))
+      _ = try Self.labels("train", folder, for: training)
+      let testFile = Self.existing("t10k", "images-idx3", folder)
+      test = try testFile.map { try IDX.images(at: $0) }
+      if let test { _ = try Self.labels("t10k", folder, for: test) }
+    }
+    shape = ImageShape(
+      height: training.height, width: training.width, channels: training.channels)
+    if let test {
+      let found = ImageShape(height: test.height, width: test.width, channels: test.channels)
+      guard found == shape else {
+        throw UserError("\(name): test images are \(found), training images \(shape)")
+      }
+    }
+    guard shape.count <= 1 << 20 else {
+      throw UserError("\(name): images of \(shape) are too large; at most 2^20 numbers each")
+    }
+  }
+
+  private static func folder(_ settings: DataSettings) throws -> String {
+    let root =
+      settings.folder ?? ProcessInfo.processInfo.environment["DIFFUSEVAE_DATA"] ?? "data"
+    let set = settings.set
+    let candidates = ["", set, "\(set)/raw", set.uppercased(), "\(set.uppercased())/raw"]
+      .map { $0.isEmpty ? root : "\(root)/\($0)" }
+    guard let found = candidates.first(where: { existing("train", "images-idx3", $0) != nil })
+    else {
+      throw UserError(
+        """
+        \(root): no images of the set \(set) here; expected train-images-idx3-ubyte, plain or .gz, \
+        in this folder or in \(set), \(set)/raw or \(set.uppercased())/raw below it. \
+        Set data.folder or DIFFUSEVAE_DATA to where it is; scripts/get-mnist fetches MNIST.
+        """)
+    }
+    return found
+  }
+
+  private static func existing(_ split: String, _ part: String, _ folder: String) -> String? {
+    ["", ".gz"].map { "\(folder)/\(split)-\(part)-ubyte\($0)" }
+      .first { FileManager.default.fileExists(atPath: $0) }
+  }
+
+  private static func file(_ split: String, _ folder: String) throws -> String {
+    existing(split, "images-idx3", folder) ?? "\(folder)/\(split)-images-idx3-ubyte"
+  }
+
+  /// The labels beside the images, when there are any: there must be one for each image.
+  private static func labels(
+    _ split: String, _ folder: String, for images: ByteImages
+  ) throws -> [UInt8]? {
+    guard let path = existing(split, "labels-idx1", folder) else { return nil }
+    let labels = try IDX.labels(at: path)
+    guard labels.count == images.count else {
+      throw UserError("\(path): \(labels.count) labels for \(images.count) images")
+    }
+    return labels
+  }
+}
+
+extension ByteImages {
+  func slice(_ range: Range<Int>) -> ByteImages {
+    let size = height * width * channels
+    return ByteImages(
+      count: range.count, height: height, width: width, channels: channels,
+      bytes: Array(bytes[range.lowerBound * size..<range.upperBound * size]))
+  }
+
+  /// Images by their numbers, `[indices, height·width·channels]` in [0, 1].
+  func pixels(_ indices: some Collection<Int>) -> Matrix {
+    Matrix(gathering: indices, of: bytes, columns: height * width * channels, scale: 1 / 255)
+  }
+}
+
+/// Something that the user can mend, said in one sentence.
+public struct UserError: Error, CustomStringConvertible, Equatable {
+  public let description: String
+  public init(_ description: String) { self.description = description }
+}

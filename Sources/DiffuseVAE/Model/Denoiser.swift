@@ -1,0 +1,46 @@
+import Neural
+
+/// The network of the second stage: from a noisy image, its timestep and, if it sees one, the
+/// VAE's reconstruction, to the prediction target. Images are `[batch, pixels]`, about [-1, 1].
+public protocol Denoiser: Parameterized {
+  associatedtype Residuals: Sendable
+
+  /// - Parameters:
+  ///   - x: `[batch, pixels]`
+  ///   - condition: `[batch, pixels]`; nil exactly when the network was made without one.
+  ///   - timesteps: one for each image.
+  func forward(
+    _ x: Matrix, condition: Matrix?, timesteps: [Int]
+  ) -> (output: Matrix, residuals: Residuals)
+
+  /// Adds the derivatives of the loss, whose derivative by the output is `dOutput`. Inputs are
+  /// data: no derivative is computed for them.
+  func backward(_ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients)
+
+  /// Numbers that one image leaves behind for `backward`, about: what a batch costs in memory.
+  var residualsPerImage: Int { get }
+}
+
+extension Denoiser {
+  func predict(_ x: Matrix, condition: Matrix?, timesteps: [Int]) -> Matrix {
+    forward(x, condition: condition, timesteps: timesteps).output
+  }
+}
+
+extension DenoiserSettings {
+  /// The network that these settings describe, with its first weights.
+  ///
+  /// - Parameters:
+  ///   - shape: of the images.
+  ///   - conditional: whether it also sees x̂0.
+  ///   - timesteps: T.
+  func network(
+    shape: ImageShape, conditional: Bool, timesteps: Int, seed: UInt64
+  ) -> any Denoiser {
+    switch kind {
+    case .mlp:
+      MLPDenoiser(
+        self, pixels: shape.count, conditional: conditional, timesteps: timesteps, seed: seed)
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import Diffusion
+import Neural
+
+extension Matrix: @retroactive Vector {
+  public static func combine(_ a: Double, _ x: Matrix, _ b: Double, _ y: Matrix) -> Matrix {
+    var result = x
+    result.scale(Float(a), adding: Float(b), y)
+    return result
+  }
+
+  public static func dot(_ x: Matrix, _ y: Matrix) -> Double { x.dot(y) }
+}
+
+/// Everything of the second stage but the network: schedule, formulation and target.
+struct DiffusionProcess: Sendable {
+  let schedule: NoiseSchedule
+  let formulation: Formulation
+  let conditional: Bool
+  let target: PredictionTarget
+  let clips: Bool
+
+  /// The weight that turns a squared error of the output into one in the loss's space, for each t.
+  let lossWeights: [Double]
+
+  init(_ settings: DiffusionSettings) throws {
+    let schedule = try NoiseSchedule(settings.schedule, steps: settings.steps)
+    let (target, space) = (settings.target, settings.loss)
+    self.schedule = schedule
+    self.target = target
+    formulation = settings.formulation
+    conditional = settings.condition
+    clips = settings.clip
+    lossWeights = (0..<schedule.steps).map {
+      target.lossWeight(measuredIn: space, at: schedule.level($0))
+    }
+  }
+
+  /// y_t and the prediction target of every image (Ho et al. 2020, eq. 4).
+  func diffuse(
+    _ y0: Matrix, noise: Matrix, timesteps: [Int]
+  ) -> (y: Matrix, target: Matrix) {
+    let levels = timesteps.map(schedule.level)
+    let coefficients = levels.map(target.coefficients)
+    var (y, goal) = (y0, y0)
+    y.scaleRows(levels.map { Float($0.alpha) }, adding: levels.map { Float($0.sigma) }, noise)
+    goal.scaleRows(
+      coefficients.map { Float($0.original) }, adding: coefficients.map { Float($0.noise) }, noise)
+    return (y, goal)
+  }
+
+  /// The network's estimate of y0 for a batch at one level.
+  func denoise(
+    _ y: Matrix, at level: Level, _ network: any Denoiser, _ reconstruction: Matrix?
+  ) -> Matrix {
+    let output = network.predict(
+      formulation.networkInput(y, reconstruction), condition: conditional ? reconstruction : nil,
+      timesteps: [Int](repeating: level.timestep, count: y.rows))
+    let recovery = target.recovery(at: level)
+    let y0 = Matrix.combine(recovery.x, y, recovery.output, output)
+    guard clips else { return y0 }
+    // Data is in [-1, 1] as an image, whatever y is.
+    let image = formulation.image(fromChain: y0, reconstruction).clamped(to: -1...1)
+    return formulation.chain(fromImage: image, reconstruction)
+  }
+}

@@ -1,0 +1,83 @@
+import Neural
+
+/// Residual MLP whose blocks are steered by the time:
+///
+///     h = input([x, x̂0]);  h = block(h, e) …;  output(LayerNorm(h))
+///
+/// The last layer starts at zero.
+public struct MLPDenoiser: Denoiser {
+  var time: TimeEmbedding
+  var input: Linear
+  var blocks: [ModulatedBlock]
+  var output: Linear
+
+  public struct Residuals: Sendable {
+    let time: TimeEmbedding.Residuals
+    let input: Matrix
+    let blocks: [ModulatedBlock.Residuals]
+    let norm: LayerNorm.Residuals
+    let output: Matrix
+  }
+
+  init(
+    _ settings: DenoiserSettings, pixels: Int, conditional: Bool, timesteps: Int, seed: UInt64
+  ) {
+    var source = ParameterSource(seed: seed)
+    let (width, embedding) = (settings.width, settings.embedding)
+    time = TimeEmbedding(
+      timesteps: timesteps, features: embedding, width: embedding, &source)
+    input = Linear(conditional ? 2 * pixels : pixels, width, &source)
+    blocks = []
+    for _ in 0..<settings.blocks {
+      blocks.append(ModulatedBlock(width: width, embedding: embedding, &source))
+    }
+    output = Linear(width, pixels, zero: true, &source)
+  }
+
+  public func forward(
+    _ x: Matrix, condition: Matrix?, timesteps: [Int]
+  ) -> (output: Matrix, residuals: Residuals) {
+    let (e, timeResiduals) = time.forward(timesteps)
+    let inputs = condition.map { x.joined($0) } ?? x
+    var h = input(inputs)
+    var blockResiduals: [ModulatedBlock.Residuals] = []
+    for block in blocks {
+      let (y, residuals) = block.forward(h, e)
+      blockResiduals.append(residuals)
+      h = y
+    }
+    let (normal, norm) = LayerNorm().forward(h)
+    return (
+      output(normal),
+      Residuals(
+        time: timeResiduals, input: inputs, blocks: blockResiduals, norm: norm, output: normal)
+    )
+  }
+
+  public func backward(_ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients) {
+    var dh = output.backward(dOutput, residuals.output, &gradients)
+    dh = LayerNorm().backward(dh, residuals.norm, &gradients)
+    var de = Matrix(dh.rows, time.table.columns)
+    for (block, residuals) in zip(blocks, residuals.blocks).reversed() {
+      let (dx, dEmbedding) = block.backward(dh, residuals, &gradients)
+      de.add(dEmbedding)
+      dh = dx
+    }
+    input.backwardFromData(dh, residuals.input, &gradients)
+    time.backward(de, residuals.time, &gradients)
+  }
+
+  public var residualsPerImage: Int {
+    // A block keeps its modulation (3 widths), its norm, and four inner stages.
+    blocks.count * 8 * output.inputs + 3 * output.inputs + input.inputs + 6 * time.table.columns
+  }
+
+  public mutating func visit(
+    _ path: String, _ body: (String, inout Parameter) throws -> Void
+  ) rethrows {
+    try time.visit(path + ".time", body)
+    try input.visit(path + ".input", body)
+    try blocks.visit(path + ".blocks", body)
+    try output.visit(path + ".output", body)
+  }
+}

@@ -1,0 +1,48 @@
+import Neural
+import RealModule
+
+/// Turns a timestep into features: sinusoids (Vaswani et al. 2017, §3.5; Ho et al. 2020), then two
+/// linear layers with SiLU after each.
+struct TimeEmbedding: Parameterized {
+  var layers: MLP
+  let table: Matrix  // [timesteps, features]: first the cosines, then the sines
+
+  struct Residuals: Sendable {
+    let mlp: MLP.Residuals
+    let sum: Matrix  // before the last SiLU
+  }
+
+  /// - Parameters:
+  ///   - timesteps: T; t is in 0…T-1.
+  ///   - features: numbers of sinusoids, even.
+  ///   - width: of the embedding.
+  init(timesteps: Int, features: Int, width: Int, _ source: inout ParameterSource) {
+    layers = MLP([features, width, width], &source)
+    let half = features / 2
+    // t · 10000^(-k/half)
+    let frequencies = (0..<half).map { Double.pow(10_000, -Double($0) / Double(half)) }
+    table = Matrix(
+      timesteps, features,
+      (0..<timesteps).flatMap { t in
+        frequencies.map { Float(Double.cos(Double(t) * $0)) }
+          + frequencies.map { Float(Double.sin(Double(t) * $0)) }
+      })
+  }
+
+  /// - Returns: `[timesteps.count, width]`
+  func forward(_ timesteps: [Int]) -> (e: Matrix, residuals: Residuals) {
+    let (sum, residuals) = layers.forward(table.rows(at: timesteps))
+    return (SiLU()(sum), Residuals(mlp: residuals, sum: sum))
+  }
+
+  func backward(_ de: Matrix, _ residuals: Residuals, _ gradients: inout Gradients) {
+    let dSum = SiLU().backward(de, residuals.sum, &gradients)
+    layers.backwardFromData(dSum, residuals.mlp, &gradients)
+  }
+
+  mutating func visit(
+    _ path: String, _ body: (String, inout Parameter) throws -> Void
+  ) rethrows {
+    try layers.visit(path, body)
+  }
+}

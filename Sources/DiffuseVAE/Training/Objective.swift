@@ -1,0 +1,94 @@
+import Neural
+
+/// What one stage minimises: forward and backward of its loss on a slice of a batch.
+protocol Objective: Sendable {
+  associatedtype Network: Parameterized
+  associatedtype Residuals: Sendable
+
+  /// Names of the terms that `forward` returns, the minimised one first.
+  var terms: [String] { get }
+
+  /// - Returns: the slice's share of every term's mean over the whole batch.
+  func forward(_ network: Network, _ slice: Slice) -> (terms: [Double], residuals: Residuals)
+
+  /// Adds the derivatives of the first term.
+  func backward(_ network: Network, _ residuals: Residuals, _ gradients: inout Gradients)
+}
+
+/// Some rows of a batch, and the addresses of their random numbers.
+struct Slice: Sendable {
+  /// `[rows, pixels]` in [0, 1].
+  let pixels: Matrix
+  /// Which rows of the batch these are.
+  let rows: Range<Int>
+  /// Rows of the whole batch.
+  let batch: Int
+  let seed: UInt64
+  let step: Int
+
+  func stream(_ purpose: RandomStream.Purpose) -> RandomStream {
+    RandomStream(seed: seed, purpose: purpose, step: step)
+  }
+}
+
+/// Stage one: the negative ELBO, in nats an image, the divergence weighed by β.
+struct VAEObjective: Objective {
+  let terms = ["loss", "reconstruction", "divergence"]
+
+  func forward(_ vae: VAE, _ slice: Slice) -> (terms: [Double], residuals: Residuals) {
+    let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent)
+    let (reconstruction, divergence, residuals) = vae.negativeELBO(slice.pixels, noise: noise)
+    let scale = 1 / Double(slice.batch)
+    let terms = [reconstruction + vae.beta * divergence, reconstruction, divergence]
+    return (terms.map { scale * $0 }, Residuals(vae: residuals, scale: scale))
+  }
+
+  struct Residuals: Sendable {
+    let vae: VAE.Residuals
+    let scale: Double
+  }
+
+  func backward(_ vae: VAE, _ residuals: Residuals, _ gradients: inout Gradients) {
+    vae.backward(residuals.vae, scale: residuals.scale, &gradients)
+  }
+}
+
+/// Stage two: the weighted squared error of the denoiser, a mean over pixels, given a fresh
+/// z ~ q(z|x0) for every image; the VAE is frozen.
+struct DiffusionObjective<Network: Denoiser>: Objective {
+  let process: DiffusionProcess
+  let vae: VAE?
+
+  let terms = ["loss"]
+
+  func forward(
+    _ network: Network, _ slice: Slice
+  ) -> (terms: [Double], residuals: Residuals) {
+    let pixels = slice.pixels.columns
+    let reconstruction = vae.map { vae in
+      let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent)
+      return vae.reconstruction(vae.encode(slice.pixels).sample(noise))
+    }
+    let y0 = process.formulation.chain(fromImage: slice.pixels.affine(2, -1), reconstruction)
+    let timesteps = slice.stream(.timestep).integers(
+      rows: slice.rows, below: process.schedule.steps)
+    let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: pixels)
+    let (y, target) = process.diffuse(y0, noise: noise, timesteps: timesteps)
+    let (output, residuals) = network.forward(
+      process.formulation.networkInput(y, reconstruction),
+      condition: process.conditional ? reconstruction : nil, timesteps: timesteps)
+    let scale = 1 / Double(slice.batch * pixels)
+    let (loss, derivative) = squaredError(
+      output, target, weights: timesteps.map { Float(scale * process.lossWeights[$0]) })
+    return ([loss], Residuals(network: residuals, derivative: derivative))
+  }
+
+  struct Residuals: Sendable {
+    let network: Network.Residuals
+    let derivative: Matrix
+  }
+
+  func backward(_ network: Network, _ residuals: Residuals, _ gradients: inout Gradients) {
+    network.backward(residuals.derivative, residuals.network, &gradients)
+  }
+}

@@ -1,0 +1,140 @@
+import Formats
+import Neural
+import RealModule
+
+/// The one training loop: batch → lanes → update. Its only state is the network (with the
+/// optimizer's moments and the averages) and the number of updates made, which is exactly what a
+/// checkpoint holds; everything random is addressed by (seed, purpose, step, row).
+struct Trainer<Goal: Objective> {
+  let objective: Goal
+  let settings: StageSettings
+  let seed: UInt64
+  let threads: Int
+  /// Updates in the whole stage.
+  let totalSteps: Int
+  private(set) var network: Goal.Network
+  private(set) var step = 0
+
+  private let images: ByteImages
+  private let lanes: [Lane]
+  private let optimizer: AdamW
+  private var order: (epoch: Int, indices: [Int]) = (-1, [])
+
+  /// What one update reports.
+  struct Report {
+    let terms: [Double]
+    let rate: Double
+    /// Norm of the gradient before clipping.
+    let norm: Double
+  }
+
+  /// - Parameters:
+  ///   - lanes: slices that a batch is cut into. The result depends on it in its last bits; on
+  ///     `threads` it does not depend at all.
+  ///   - resuming: a network and the number of updates that made it.
+  /// - Throws: ``UserError`` when the set has fewer images than a batch.
+  init(
+    _ objective: Goal, _ network: Goal.Network, images: ByteImages, settings: StageSettings,
+    lanes: Int, seed: UInt64, threads: Int, step: Int = 0
+  ) throws {
+    guard settings.batch <= images.count else {
+      throw UserError(
+        "a batch of \(settings.batch) is more than the \(images.count) images of the training set")
+    }
+    self.objective = objective
+    self.network = network
+    self.images = images
+    self.settings = settings
+    self.seed = seed
+    self.threads = threads
+    self.step = step
+    self.lanes = (0..<min(lanes, settings.batch)).map { _ in Lane(of: network) }
+    totalSteps = settings.totalSteps(images: images.count)
+    var optimizer = AdamW()
+    optimizer.weightDecay = Float(settings.weightDecay)
+    optimizer.maximumNorm = settings.clip.map { Float($0) } ?? .infinity
+    optimizer.averageDecay = Float(settings.ema)
+    self.optimizer = optimizer
+  }
+
+  var isFinished: Bool { step >= totalSteps }
+
+  /// Passes over the training set so far.
+  var epoch: Double { Double(step * settings.batch) / Double(images.count) }
+
+  /// Makes one update.
+  ///
+  /// - Throws: ``UserError`` when the loss or the gradient is not finite; the network is then as
+  ///   it was.
+  mutating func advance() throws -> Report {
+    let indices = nextBatch()
+    let (count, batch, step) = (lanes.count, settings.batch, step)
+    let shares = try concurrently(count, threads: threads) {
+      [objective, network, images, lanes, seed] lane in
+      let rows = lane * batch / count..<(lane + 1) * batch / count
+      let slice = Slice(
+        pixels: images.pixels(indices[rows]), rows: rows, batch: batch, seed: seed, step: step)
+      let (terms, residuals) = objective.forward(network, slice)
+      lanes[lane].gradients.withLock { objective.backward(network, residuals, &$0) }
+      return terms
+    }
+    let terms = shares.reduce([Double](repeating: 0, count: objective.terms.count)) { sum, share in
+      zip(sum, share).map { $0 + $1 }
+    }
+    let rate = settings.rate(at: step, of: totalSteps)
+    let norm = try optimizer.update(
+      &network, lanes: lanes, step: step, rate: Float(rate), threads: threads)
+    guard norm.isFinite, terms.allSatisfy(\.isFinite) else {
+      throw UserError(
+        """
+        training diverged at step \(step): loss \(terms[0]), gradient norm \(norm). \
+        The weights before this step are kept; a lower rate or a clip may help.
+        """)
+    }
+    self.step += 1
+    return Report(terms: terms, rate: rate, norm: norm)
+  }
+
+  /// The means of the loss's terms over other images, by the averaged weights; the random numbers
+  /// are the same at every call.
+  func evaluate(on images: ByteImages) throws -> [Double] {
+    let (network, chunk) = (network.averaged, 256)
+    let shares = try concurrently((images.count + chunk - 1) / chunk, threads: threads) {
+      [objective, seed] index in
+      let rows = index * chunk..<min((index + 1) * chunk, images.count)
+      // Other numbers than any of training: `step` counts up from 0 there.
+      let slice = Slice(
+        pixels: images.pixels(rows), rows: rows, batch: images.count, seed: seed, step: -1)
+      return objective.forward(network, slice).terms
+    }
+    return objective.terms.indices.map { term in shares.reduce(0) { $0 + $1[term] } }
+  }
+
+  /// Every epoch has its own order; what does not fill a batch at its end is left out.
+  private mutating func nextBatch() -> [Int] {
+    let batches = images.count / settings.batch
+    let (epoch, place) = step.quotientAndRemainder(dividingBy: batches)
+    if order.epoch != epoch {
+      var random = SequentialRandom(RandomStream(seed: seed, purpose: .shuffle, step: epoch))
+      order = (epoch, Array(0..<images.count).shuffled(using: &random))
+    }
+    return Array(order.indices[place * settings.batch..<(place + 1) * settings.batch])
+  }
+}
+
+extension StageSettings {
+  /// Updates in the whole stage, for a training set of so many images.
+  func totalSteps(images: Int) -> Int {
+    if let steps { return steps }
+    let perEpoch = max(1, images / batch)
+    return max(1, Int((Double(perEpoch) * (epochs ?? 1)).rounded()))
+  }
+
+  /// Linear warm-up to the peak rate, then a cosine down to `finalRatio` of it.
+  func rate(at step: Int, of total: Int) -> Double {
+    if step < warmup { return rate * Double(step + 1) / Double(warmup) }
+    let progress = Double(step - warmup) / Double(max(1, total - warmup))
+    let cosine = 0.5 * (1 + Double.cos(.pi * min(1, progress)))
+    return rate * (finalRatio + (1 - finalRatio) * cosine)
+  }
+}

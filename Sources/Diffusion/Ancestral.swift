@@ -1,0 +1,37 @@
+/// The variance of the reverse step, which the training objective leaves open
+/// (Ho et al. 2020, section 3.2).
+public enum ReverseVariance: String, CaseIterable, Sendable {
+  /// `β̃`, exact when the data is a single point.
+  case small
+
+  /// `β`, exact when the data is N(0, I).
+  case large
+}
+
+/// Ancestral sampling (Ho et al. 2020, algorithm 2) on a chain respaced to the given levels
+/// (Nichol & Dhariwal 2021, eq. 19).
+///
+/// - Parameters:
+///   - start: a sample at the first level, usually pure noise.
+///   - levels: from noise to data; `NoiseSchedule.levels` gives them and ends with `.clean`.
+///   - variance: that of every step but the one into `.clean`, which adds no noise.
+///   - denoise: the estimate of x0 for a sample at a level, clipped or not.
+///   - noise: fresh `N(0, I)` for a step, counted from 0.
+/// - Returns: a sample at the last level.
+public func ancestral<V: Vector>(
+  from start: V, through levels: [Level], variance: ReverseVariance,
+  denoise: (V, Level) throws -> V, noise: (Int) throws -> V
+) rethrows -> V {
+  try walk(from: start, through: levels, denoise: denoise, noise: noise) { level, next in
+    let beta = level.beta(after: next)
+    let added =
+      switch variance {
+      case .small: level.posteriorVariance(after: next)
+      case .large: next.variance == 0 ? 0 : beta
+      }
+    return Transition(  // the mean of q(x' | x, x0), eq. 7
+      original: next.alpha * beta / level.variance,
+      current: level.posteriorShare(after: next),
+      noise: added.squareRoot())
+  }
+}

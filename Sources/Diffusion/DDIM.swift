@@ -1,0 +1,57 @@
+/// DDIM with any share of fresh noise (Song et al. 2020, eq. 12 and 16).
+///
+/// - Parameters:
+///   - start: a sample at the first level, usually pure noise.
+///   - levels: from noise to data; `NoiseSchedule.levels` gives them and ends with `.clean`.
+///   - eta: the share of fresh noise: In 0...1. 0 is deterministic; 1 is `ancestral` with the
+///     variance `small`.
+///   - denoise: the estimate of x0 for a sample at a level, clipped or not.
+///   - noise: fresh `N(0, I)` for a step, counted from 0; never asked when eta is 0.
+/// - Returns: a sample at the last level.
+public func ddim<V: Vector>(
+  from start: V, through levels: [Level], eta: Double,
+  denoise: (V, Level) throws -> V, noise: (Int) throws -> V
+) throws -> V {
+  try check("eta", eta, in: 0...1)
+  return try walk(from: start, through: levels, denoise: denoise, noise: noise) { level, next in
+    let fresh = eta * eta
+
+    // σ'² - β̃ = (share σ)²: the difference itself loses every digit where β̃ is almost σ'².
+    let left = level.posteriorShare(after: next) * level.sigma
+    let epsilon = ((1 - fresh) * next.variance + fresh * left * left).squareRoot()
+    let noise = (fresh * level.posteriorVariance(after: next)).squareRoot()
+    return Transition(from: level, to: next, epsilon: epsilon, noise: noise)
+  }
+}
+
+/// Deterministic DDIM (Song et al. 2020, eq. 12 with σ = 0): Euler's method, of order 1, for the
+/// ODE `d(x/α) = ε d(σ/α)` (section 4.3).
+///
+/// The levels may go either way; see `ddimInversion`.
+public func ddim<V: Vector>(
+  from start: V, through levels: [Level], denoise: (V, Level) throws -> V
+) rethrows -> V {
+  try walk(from: start, through: levels, denoise: denoise, noise: { _ in start }) { level, next in
+    Transition(from: level, to: next, epsilon: next.sigma, noise: 0)
+  }
+}
+
+/// The noise from which deterministic DDIM would have drawn `original`, up to an error of order 1
+/// in the step (Song et al. 2020, section 5.4).
+///
+/// - Parameter levels: those of the sampler, from noise to data: they are walked backwards.
+public func ddimInversion<V: Vector>(
+  of original: V, through levels: [Level], denoise: (V, Level) throws -> V
+) rethrows -> V {
+  try ddim(from: original, through: levels.reversed(), denoise: denoise)
+}
+
+extension Transition {
+  /// `x' = α' x0 + epsilon·ε + noise·z` with `ε = (x - α x0)/σ`: eq. 12, where epsilon is
+  /// `√(σ'² - η² β̃)` and noise is `η √β̃` (eq. 16).
+  fileprivate init(from level: Level, to next: Level, epsilon: Double, noise: Double) {
+    // At a clean level x does not show ε: its expectation is 0, and so is its part of the step.
+    let current = level.variance == 0 ? 0 : epsilon / level.sigma
+    self.init(original: next.alpha - current * level.alpha, current: current, noise: noise)
+  }
+}

@@ -1,0 +1,93 @@
+import Diffusion
+import Foundation
+import Testing
+
+@Suite("Noise schedule")
+struct NoiseScheduleTests {
+  @Test("linear: the product of 1 - β, β = linspace(1e-4, 0.02, 1000)")
+  func linear() throws {
+    let schedule = try NoiseSchedule(.linear, steps: 1000)
+    #expect(schedule.steps == 1000)
+    var logarithm = 0.0
+    for t in 0..<1000 {
+      logarithm += log1p(-(1e-4 * Double(999 - t) + 0.02 * Double(t)) / 999)
+      let expected = exp(logarithm)
+      expect("ᾱ[\(t)]", schedule.alphaBar[t], is: expected, within: 1e-12 * expected)
+    }
+  }
+
+  @Test("linear: the printed sums over the schedule (diffusion ELBO row, s² = 1)")
+  func printedSums() throws {
+    let schedule = try NoiseSchedule(.linear, steps: 1000)
+    let levels = (0..<1000).map(schedule.level)
+    let prior = -0.5 * log1p(-levels[999].alphaBar)
+    let diffusion = zip(levels, levels.dropFirst()).reduce(0.0) {
+      $0 + 0.5 * ($1.0.snr - $1.1.snr) / (1 + $1.1.snr)
+    }
+    let reconstruction = 0.5 * log(2 * .pi * exp(1) / (1 + levels[0].snr))
+    expect("prior", prior, is: 2.017956e-5, within: 5e-12)
+    expect("diffusion", diffusion, is: 5.070042, within: 5e-7)
+    expect("total", prior + diffusion + reconstruction, is: 1.883831, within: 5e-7)
+  }
+
+  @Test("linear: β is scaled by 1000/T and clipped at 0.999", arguments: [1, 2, 10, 50, 250, 4000])
+  func scaledLinear(T: Int) throws {
+    let schedule = try NoiseSchedule(.linear, steps: T)
+    var expected = 1.0
+    for t in 0..<T {
+      let fraction = T == 1 ? 0 : Double(t) / Double(T - 1)
+      expected *= 1 - min((0.1 + 19.9 * fraction) / Double(T), 0.999)
+      expect("ᾱ[\(t)]", schedule.alphaBar[t], is: expected, within: 1e-11 * expected)
+    }
+  }
+
+  @Test("cosine: f(t)/f(0) up to the clipped last steps", arguments: [1, 10, 1000, 4000])
+  func cosine(T: Int) throws {
+    let schedule = try NoiseSchedule(.cosine, steps: T)
+    func f(_ t: Int) -> Double { pow(cos((Double(t) / Double(T) + 0.008) / 1.008 * .pi / 2), 2) }
+    var previous = 1.0
+    for t in 1...T {
+      let found = schedule.alphaBar[t - 1]
+      if f(t) / f(t - 1) > 0.001 {
+        expect("ᾱ[\(t - 1)]", found, is: f(t) / f(0), within: 1e-10 * f(t) / f(0))
+      } else {
+        expect("clipped ᾱ[\(t - 1)]", found, is: 0.001 * previous, within: 1e-12 * previous)
+      }
+      previous = found
+    }
+  }
+
+  @Test(
+    "every schedule falls strictly and never reaches 1 or 0", arguments: ScheduleKind.allCases)
+  func falls(kind: ScheduleKind) throws {
+    for T in Array(1...60) + [100, 999, 1000, 100_000] {
+      let alphaBar = try NoiseSchedule(kind, steps: T).alphaBar
+      #expect(alphaBar.count == T)
+      let (first, last) = (try #require(alphaBar.first), try #require(alphaBar.last))
+      #expect(first < 1 && last > 0, "T = \(T): from \(first) to \(last)")
+      let rise = zip(alphaBar, alphaBar.dropFirst()).first { $0 <= $1 }
+      #expect(rise == nil, "T = \(T)")
+    }
+  }
+
+  @Test("a number of steps outside 1...100000 is refused", arguments: [Int.min, -1, 0, 100_001])
+  func refuses(T: Int) {
+    let error = #expect(throws: DiffusionError.self) { try NoiseSchedule(.linear, steps: T) }
+    #expect(
+      error?.description == "the number of diffusion steps must lie in 1...100000, not \(T).")
+  }
+
+  @Test("levels: α² + σ² = 1, SNR = ᾱ/(1-ᾱ); 0.428571 at ᾱ = 0.3")
+  func levels() throws {
+    let level = Level(timestep: 0, alphaBar: 0.3)
+    expect("SNR", level.snr, is: 0.428571, within: 5e-7)
+    expect("α", level.alpha, is: 0.3.squareRoot(), within: 1e-15)
+    expect("σ", level.sigma, is: 0.7.squareRoot(), within: 1e-15)
+    #expect(Level.clean.alpha == 1 && Level.clean.sigma == 0 && Level.clean.snr == .infinity)
+
+    let schedule = try NoiseSchedule(.cosine, steps: 7)
+    for t in 0..<7 {
+      #expect(schedule.level(t) == Level(timestep: t, alphaBar: schedule.alphaBar[t]))
+    }
+  }
+}

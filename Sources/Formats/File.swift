@@ -1,0 +1,96 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// Whole files, in and out. What the system says about a failure is in the error.
+public enum File {
+  /// All bytes of the regular file at `path`.
+  ///
+  /// Throws `FormatError` if it cannot be read, is a folder, a pipe or a device, or is larger than
+  /// `limit` bytes.
+  public static func read(_ path: String, limit: Int = 1 << 32) throws -> [UInt8] {
+    // Non-blocking, or opening a pipe that nobody writes to would wait forever.
+    let file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard file >= 0 else { throw failure("read", path) }
+    defer { close(file) }
+
+    var status = stat()
+    guard fstat(file, &status) == 0 else { throw failure("read", path) }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      let kind = status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "no regular file"
+      throw FormatError(file: path, problem: "cannot be read: it is \(kind)")
+    }
+    let size = Int(status.st_size)
+    guard size <= limit else {
+      throw FormatError(file: path, problem: "has \(size) bytes; at most \(limit) are read")
+    }
+
+    return try [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+      while count < size, let base = buffer.baseAddress {
+        let read = pread(file, base + count, size - count, off_t(count))
+        if read < 0, errno == EINTR { continue }
+        guard read >= 0 else { throw failure("read", path) }
+        if read == 0 { break }  // the file has shrunk since
+        count += read
+      }
+    }
+  }
+
+  /// Makes `bytes` the content of the file at `path`, new or not: after a return they are on the
+  /// disk; after an error, or if power fails on the way, what stood there before stands there
+  /// still. A symbolic link at `path` is replaced, not followed.
+  ///
+  /// Throws `FormatError` if that cannot be done, e.g. because the folder does not exist or a
+  /// folder has the name.
+  public static func writeAtomically(_ bytes: [UInt8], to path: String) throws {
+    let (folderPath, name) = split(path)
+    guard !name.isEmpty else {
+      throw FormatError(file: path, problem: "cannot be written: it does not name a file")
+    }
+    let folder = open(folderPath, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folder >= 0 else { throw failure("written", path) }
+    defer { close(folder) }
+
+    // The temporary is in the same folder, hence on the same disk, where renaming is one step.
+    let temporary = ".\(name).\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"
+    let file = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    guard file >= 0 else { throw failure("written", path) }
+    var renamed = false
+    defer {
+      close(file)
+      if !renamed { unlinkat(folder, temporary, 0) }
+    }
+
+    try bytes.withUnsafeBytes { buffer in
+      var count = 0
+      while count < buffer.count, let base = buffer.baseAddress {
+        let written = pwrite(file, base + count, buffer.count - count, off_t(count))
+        if written < 0, errno == EINTR { continue }
+        guard written >= 0 else { throw failure("written", path) }
+        count += written
+      }
+    }
+    guard fsync(file) == 0, renameat(folder, temporary, folder, name) == 0 else {
+      throw failure("written", path)
+    }
+    renamed = true
+    // Some file systems cannot sync a folder and answer EINVAL; there is nothing more to do there.
+    guard fsync(folder) == 0 || errno == EINVAL else { throw failure("synced", path) }
+  }
+
+  /// The folder of `path` and the name in it, which is empty if `path` ends in a slash.
+  private static func split(_ path: String) -> (folder: String, name: String) {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return (".", path) }
+    let folder = slash == path.startIndex ? "/" : path[..<slash]
+    return (String(folder), String(path[path.utf8.index(after: slash)...]))
+  }
+
+  /// The error for what the system has just refused, to be made before anything resets `errno`.
+  private static func failure(_ verb: String, _ path: String) -> FormatError {
+    FormatError(file: path, problem: "cannot be \(verb): \(String(cString: strerror(errno)))")
+  }
+}

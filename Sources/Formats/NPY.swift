@@ -1,0 +1,129 @@
+/// NPY, the format of `numpy.save`: a magic string, a version, the length of a header, the header
+/// as a Python dictionary, and the elements.
+public enum NPY {
+  private static let magic: [UInt8] = [0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59]  // "\x93NUMPY"
+
+  /// The file, in version 1.0, of little-endian 32-bit floats in C order; the elements begin at a
+  /// multiple of 64 bytes. NumPy, and hence `tensor`, has at most 64 dimensions.
+  public static func encode(_ tensor: Tensor) -> [UInt8] {
+    precondition(tensor.shape.count <= 64, "NumPy has at most 64 dimensions")
+    let shape = tensor.shape.map(String.init).joined(separator: ", ")
+    let tuple = tensor.shape.count == 1 ? "(\(shape),)" : "(\(shape))"
+    var header = "{'descr': '<f4', 'fortran_order': False, 'shape': \(tuple), }"
+    let prefix = magic.count + 4  // the version and the header's length take two bytes each
+    let unpadded = prefix + header.utf8.count + 1
+    header += String(repeating: " ", count: unpadded.distance(toMultipleOf: 64)) + "\n"
+
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(prefix + header.utf8.count + 4 * tensor.elements.count)
+    bytes += magic
+    bytes += [1, 0, UInt8(header.utf8.count & 0xFF), UInt8(header.utf8.count >> 8)]
+    bytes += header.utf8
+    bytes.append(elementsOf: tensor)
+    return bytes
+  }
+
+  /// The tensor in a file of version 1.0, 2.0 or 3.0 in C order. Elements may be `<f4`, `<f8`
+  /// (rounded to `Float`) or `|u1` (0...255 as they are).
+  ///
+  /// Throws `FormatError` if it is anything else, or the shape does not fit the number of bytes.
+  public static func decode(_ bytes: [UInt8], file: String) throws -> Tensor {
+    guard bytes.starts(with: magic) else {
+      throw FormatError(
+        file: file, problem: "is not an NPY file: it does not begin with \\x93NUMPY")
+    }
+    guard bytes.count >= 12 else {
+      throw FormatError(
+        file: file, problem: "is an NPY file cut short: it ends after \(bytes.count) bytes")
+    }
+    guard (1...3).contains(bytes[6]), bytes[7] == 0 else {
+      throw FormatError(
+        file: file,
+        problem: "is NPY version \(bytes[6]).\(bytes[7]); only 1.0, 2.0 and 3.0 are read")
+    }
+    let prefix = bytes[6] == 1 ? 10 : 12
+    let length = Int(littleEndian(bytes[8..<prefix]))
+    guard length <= bytes.count - prefix else {
+      throw FormatError(
+        file: file,
+        problem: "is an NPY file cut short: a header of \(length) bytes expected, "
+          + "\(bytes.count - prefix) found")
+    }
+    let (type, shape) = try parse(bytes[prefix..<prefix + length], file: file)
+
+    let data = bytes[(prefix + length)...]
+    let size = type == "|u1" ? 1 : type == "<f4" ? 4 : 8
+    guard (shape + [size]).checkedProduct == data.count else {
+      throw FormatError(
+        file: file,
+        problem: "has \(data.count) bytes of data, which is not \(shape) elements of \(size) bytes")
+    }
+    switch size {
+    case 1: return Tensor(shape: shape, elements: data.map(Float.init))
+    case 4: return Tensor(shape: shape, elements: floats(data))
+    default: return Tensor(shape: shape, elements: floats(roundingDoubles: data))
+    }
+  }
+
+  /// `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`, the keys in any order.
+  private static func parse(
+    _ header: ArraySlice<UInt8>, file: String
+  ) throws -> (type: String, shape: [Int]) {
+    var (type, order, shape): (String?, String?, [Int]?)
+    var scanner = HeaderScanner(header, file: file)
+    try scanner.items("{", "}", trailingComma: true) { scanner in
+      let key = try scanner.pythonString()
+      try scanner.expect(":")
+      switch key {
+      case "descr" where type == nil: type = try scanner.pythonString()
+      case "fortran_order" where order == nil: order = scanner.word()
+      case "shape" where shape == nil:
+        var dimensions: [Int] = []
+        try scanner.items("(", ")", trailingComma: true) {
+          dimensions.append(try $0.wholeNumber())
+        }
+        shape = dimensions
+      default: throw scanner.problem("unknown or repeated key \(quoted(key))")
+      }
+    }
+    try scanner.expectEnd()
+
+    guard let type, let order, let shape else {
+      throw scanner.problem("'descr', 'fortran_order' and 'shape' expected, not all found")
+    }
+    guard ["<f4", "<f8", "|u1"].contains(type) else {
+      throw FormatError(
+        file: file, problem: "holds elements of type \(quoted(type)); <f4, <f8 and |u1 are read")
+    }
+    guard order == "False" else {
+      throw FormatError(
+        file: file, problem: "has fortran_order \(quoted(order)); only C order, False, is read")
+    }
+    return (type, shape)
+  }
+}
+
+extension HeaderScanner {
+  /// A string in single or double quotes, without escapes: types and keys have none.
+  fileprivate mutating func pythonString() throws -> String {
+    let quote: UInt8
+    if take("'") {
+      quote = UInt8(ascii: "'")
+    } else if take("\"") {
+      quote = UInt8(ascii: "\"")
+    } else {
+      throw expected("a string")
+    }
+    var text: [UInt8] = []
+    while let byte = rest.popFirst(), byte != UInt8(ascii: "\\") {
+      if byte == quote { return String(decoding: text, as: UTF8.self) }
+      text.append(byte)
+    }
+    throw expected("the end of a string without escapes")
+  }
+}
+
+extension Int {
+  /// What is missing to the next multiple of `divisor`, 0 if this is one.
+  func distance(toMultipleOf divisor: Int) -> Int { (divisor - self % divisor) % divisor }
+}

@@ -1,7 +1,7 @@
 import Diffusion
 import Neural
 
-extension Matrix: @retroactive Vector {
+extension Matrix: Vector {
   public static func combine(_ a: Double, _ x: Matrix, _ b: Double, _ y: Matrix) -> Matrix {
     var result = x
     result.scale(Float(a), adding: Float(b), y)

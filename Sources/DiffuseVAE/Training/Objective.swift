@@ -57,6 +57,7 @@ struct VAEObjective: Objective {
 /// z ~ q(z|x0) for every image; the VAE is frozen.
 struct DiffusionObjective<Network: Denoiser>: Objective {
   let process: DiffusionProcess
+  /// Frozen; nil for the unconditional baseline.
   let vae: VAE?
 
   let terms = ["loss"]

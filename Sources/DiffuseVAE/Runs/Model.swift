@@ -1,0 +1,107 @@
+import Diffusion
+import Formats
+import Neural
+
+/// A trained DiffuseVAE, as far as a run has got: what sampling needs, and no training state.
+public struct Model: Sendable {
+  public let configuration: Configuration
+  public let shape: ImageShape
+  /// Nil for the unconditional baseline, which has none.
+  public let vae: VAE?
+  /// Nil when only the first stage is wanted.
+  let denoiser: (any Denoiser)?
+  let process: DiffusionProcess
+
+  /// Loads the averaged weights of a run.
+  ///
+  /// - Parameter needsDenoiser: false to load the first stage only, which may be all there is.
+  /// - Throws: ``UserError`` when the run is not that far, `FormatError` when a file is damaged or
+  ///   belongs to another architecture.
+  public init(of run: Run, needsDenoiser: Bool = true) throws {
+    let configuration = try run.configuration()
+    guard needsDenoiser || configuration.hasVAE else {
+      throw UserError("\(run.folder): formulation none has no VAE")
+    }
+    let stages = configuration.stages.filter { needsDenoiser || $0 == .vae }
+    for stage in stages where !run.isFinished(stage) {
+      throw UserError(
+        """
+        \(run.folder): incomplete, \(stage.rawValue).safetensors is missing; \
+        finish it with diffusevae-train --resume \(run.name)
+        """)
+    }
+    let files = try stages.map { stage in
+      let path = run.weightsFile(stage)
+      return (path: path, content: try SafeTensors.read(path))
+    }
+    let shapes = try files.map { file in
+      guard let shape = file.content.metadata["image"].flatMap({ ImageShape($0) }),
+        shape.count <= 1 << 20
+      else {
+        throw FormatError(file: file.path, problem: "names no size of image (metadata \"image\")")
+      }
+      return shape
+    }
+    guard let shape = shapes.first, shapes.allSatisfy({ $0 == shape }) else {
+      throw UserError("\(run.folder): its two stages are of different sizes of image")
+    }
+    self.configuration = configuration
+    self.shape = shape
+    process = try DiffusionProcess(configuration.diffusion)
+    let seed = configuration.training.seed
+    if configuration.hasVAE {
+      var vae = VAE(configuration.vae, pixels: shape.count, seed: seed)
+      try Weights.decode(files[0].content, into: &vae, path: files[0].path)
+      self.vae = vae
+    } else {
+      vae = nil
+    }
+    if needsDenoiser, let file = files.last {
+      var network = configuration.network(shape: shape)
+      try Weights.decode(file.content, into: &network, path: file.path)
+      denoiser = network
+    } else {
+      denoiser = nil
+    }
+  }
+
+  init(
+    _ configuration: Configuration, shape: ImageShape, vae: VAE?, denoiser: (any Denoiser)?
+  ) throws {
+    self.configuration = configuration
+    self.shape = shape
+    self.vae = vae
+    self.denoiser = denoiser
+    process = try DiffusionProcess(configuration.diffusion)
+  }
+}
+
+extension Model {
+  /// The latents, means of q(z|x), of some images of the model's data set: held-out ones where the
+  /// set has any.
+  ///
+  /// - Returns: `[count, latent]`
+  /// - Throws: ``UserError`` when there are no such images, or the model has no VAE.
+  public func encode(held first: Int, count: Int) throws -> Matrix {
+    guard let vae else { throw UserError("formulation none has no VAE to encode images") }
+    let data = try Dataset(configuration.data)
+    guard data.shape == shape else {
+      throw UserError("\(data.name): images are \(data.shape), the run's are \(shape)")
+    }
+    let images = data.test ?? data.training
+    guard first >= 0, first < images.count, count <= images.count - first else {
+      throw UserError(
+        "\(data.name): has images 0...\(images.count - 1) here; \(count) from \(first) are asked for")
+    }
+    return vae.encode(images.pixels(first..<first + count)).mean
+  }
+}
+
+extension Configuration {
+  /// The second stage's network with its first weights.
+  func network(shape: ImageShape) -> any Denoiser {
+    denoiser.network(
+      shape: shape, conditional: diffusion.condition, timesteps: diffusion.steps,
+      seed: Stage.denoiser.seed(training.seed))
+  }
+}

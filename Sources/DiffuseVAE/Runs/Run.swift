@@ -1,0 +1,148 @@
+import Formats
+import Foundation
+
+/// One training run: a folder.
+///
+///     config.yaml            the configuration, every setting written out
+///     vae.safetensors        the finished first stage (averaged weights)
+///     denoiser.safetensors   the finished second stage (averaged weights)
+///     state/                 what an unfinished stage needs to go on
+///     metrics.jsonl          one line of losses every few steps
+///     samples/               grids of images drawn on the way
+public struct Run: Sendable {
+  public let folder: String
+
+  public var name: String { URL(fileURLWithPath: folder).lastPathComponent }
+  var configurationFile: String { folder + "/config.yaml" }
+  var metricsFile: String { folder + "/metrics.jsonl" }
+  func weightsFile(_ stage: Stage) -> String { "\(folder)/\(stage.rawValue).safetensors" }
+  func stateFile(_ stage: Stage) -> String { "\(folder)/state/\(stage.rawValue).safetensors" }
+  func gridFile(_ stage: Stage, step: Int) -> String {
+    let digits = String(step)
+    let padded = String(repeating: "0", count: max(0, 7 - digits.count)) + digits
+    return "\(folder)/samples/\(stage.rawValue)-\(padded).png"
+  }
+
+  func has(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+
+  /// Which stages are finished.
+  public func isFinished(_ stage: Stage) -> Bool { has(weightsFile(stage)) }
+
+  /// A finished stage needs no state any more.
+  func removeState(_ stage: Stage) throws {
+    guard has(stateFile(stage)) else { return }
+    do {
+      try FileManager.default.removeItem(atPath: stateFile(stage))
+    } catch {
+      throw UserError("\(stateFile(stage)): cannot be removed (\(error.reason))")
+    }
+  }
+
+  public func configuration() throws -> Configuration {
+    try Configuration(file: configurationFile)
+  }
+
+  /// Whether there is everything that sampling needs.
+  public var isComplete: Bool {
+    guard let stages = (try? configuration())?.stages else { return false }
+    return stages.allSatisfy(isFinished)
+  }
+
+  /// Makes the folder of a new run.
+  ///
+  /// - Parameters:
+  ///   - runs: the folder of all runs; made if need be.
+  ///   - name: an error if it is taken. When nil, `stem`, or `stem-2`, `stem-3`, …
+  public static func create(
+    in runs: String, name: String?, stem: String, _ configuration: Configuration
+  ) throws -> Run {
+    if let name, name.isEmpty || name.contains("/") || name.hasPrefix(".") {
+      throw UserError("\"\(name)\" cannot name a run: use a plain folder name")
+    }
+    var run = Run(folder: "\(runs)/\(name ?? stem)")
+    var number = 2
+    while run.has(run.folder) {
+      guard name == nil else {
+        throw UserError(
+          "\(run.folder) is there already: use another --name, or go on with --resume \(run.name)")
+      }
+      run = Run(folder: "\(runs)/\(stem)-\(number)")
+      number += 1
+    }
+    for part in ["state", "samples"] {
+      do {
+        try FileManager.default.createDirectory(
+          atPath: "\(run.folder)/\(part)", withIntermediateDirectories: true)
+      } catch {
+        throw UserError("\(run.folder): the folder cannot be made (\(error.reason))")
+      }
+    }
+    try File.writeAtomically(Array(configuration.yaml.utf8), to: run.configurationFile)
+    return run
+  }
+
+  /// A run by its name under `runs`, or by its path.
+  public static func open(_ name: String, in runs: String) throws -> Run {
+    for folder in ["\(runs)/\(name)", name] {
+      let run = Run(folder: folder)
+      if run.has(run.configurationFile) { return run }
+    }
+    throw UserError(
+      "\(runs)/\(name): no such run; \(hint(all(in: runs).map(\.name), in: runs))")
+  }
+
+  /// The run that was worked on last among those that meet a condition.
+  public static func newest(
+    in runs: String, _ what: String, where condition: (Run) -> Bool
+  ) throws -> Run {
+    let candidates = all(in: runs)
+    guard let run = candidates.filter(condition).max(by: { $0.lastChange < $1.lastChange }) else {
+      throw UserError(
+        "\(runs): no run that \(what) here; \(hint(candidates.map(\.name), in: runs))")
+    }
+    return run
+  }
+
+  /// The run to draw images from: a named one, or the newest complete one.
+  public static func toSample(_ name: String?, in runs: String) throws -> Run {
+    if let name { return try open(name, in: runs) }
+    return try newest(in: runs, "is complete") { $0.isComplete }
+  }
+
+  private static func hint(_ names: [String], in runs: String) -> String {
+    names.isEmpty
+      ? "train one with diffusevae-train --config configs/digits.yaml"
+      : "there are \(names.sorted().joined(separator: ", "))"
+  }
+
+  private static func all(in runs: String) -> [Run] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: runs)) ?? []
+    return names.map { Run(folder: "\(runs)/\($0)") }.filter { $0.has($0.configurationFile) }
+  }
+
+  private var lastChange: Date {
+    [configurationFile, metricsFile, weightsFile(.vae), weightsFile(.denoiser)].compactMap {
+      try? FileManager.default.attributesOfItem(atPath: $0)[.modificationDate] as? Date
+    }.max() ?? .distantPast
+  }
+}
+
+/// The two stages of training, by the names of their files.
+public enum Stage: String, Sendable, CaseIterable {
+  case vae
+  case denoiser
+
+  /// A seed for each, so that they share no random numbers.
+  func seed(_ seed: UInt64) -> UInt64 {
+    seed &+ (self == .vae ? 0 : 0x9E37_79B9_7F4A_7C15)
+  }
+}
+
+extension Error {
+  /// The system's own words for what went wrong, without Foundation's wrapping.
+  var reason: String {
+    let error = self as NSError
+    let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError
+    return (underlying ?? error).localizedDescription
+  }
+}

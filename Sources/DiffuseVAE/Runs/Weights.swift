@@ -1,0 +1,100 @@
+import Formats
+import Neural
+
+/// Networks as safetensors: a tensor for each parameter, `[outputs, inputs]`, or `[outputs]` for a
+/// bias, under the name that ``Parameterized/visitParameters(_:)`` gives it.
+enum Weights {
+  /// The weights that the network computes with.
+  static func encode(_ network: some Parameterized, metadata: [String: String]) -> [UInt8] {
+    var tensors: [String: Tensor] = [:]
+    network.forEachParameter { name, parameter in tensors[name] = Tensor(parameter.value) }
+    return SafeTensors(metadata: metadata, tensors: tensors).encoded()
+  }
+
+  /// Sets every weight of `network`.
+  ///
+  /// - Throws: `FormatError` when the file is not exactly this network's.
+  static func decode(
+    _ file: SafeTensors, into network: inout some Parameterized, path: String
+  ) throws {
+    var names = Set(file.tensors.keys)
+    try network.visitParameters { name, parameter in
+      names.remove(name)
+      parameter.value = try file.matrix(name, like: parameter.value, path: path)
+    }
+    try refuseLeftovers(names, path: path)
+  }
+
+  /// A whole training state: all arrays of every parameter, and the number of updates.
+  static func encodeState(
+    _ network: some Parameterized, step: Int, configuration: Configuration
+  ) -> [UInt8] {
+    var tensors: [String: Tensor] = [:]
+    var network = network
+    network.visitParameters { name, parameter in
+      parameter.visitArrays { tensors["\(name)/\($0)"] = Tensor($1) }
+    }
+    let metadata = ["step": String(step), "configuration": configuration.yaml]
+    return SafeTensors(metadata: metadata, tensors: tensors).encoded()
+  }
+
+  /// Puts `network` where a training stopped.
+  ///
+  /// - Returns: the number of updates made.
+  /// - Throws: `FormatError` when the file is not a state of this network and configuration.
+  static func decodeState(
+    _ file: SafeTensors, into network: inout some Parameterized, configuration: Configuration,
+    path: String
+  ) throws -> Int {
+    guard let step = file.metadata["step"].flatMap({ Int($0) }), step >= 0 else {
+      throw FormatError(file: path, problem: "is not a training state: it names no step")
+    }
+    guard file.metadata["configuration"] == configuration.yaml else {
+      throw FormatError(
+        file: path, problem: "was written under another configuration than the run's config.yaml")
+    }
+    var names = Set(file.tensors.keys)
+    try network.visitParameters { name, parameter in
+      try parameter.visitArrays { array, value in
+        names.remove("\(name)/\(array)")
+        value = try file.matrix("\(name)/\(array)", like: value, path: path)
+      }
+    }
+    try refuseLeftovers(names, path: path)
+    return step
+  }
+
+  private static func refuseLeftovers(_ names: Set<String>, path: String) throws {
+    guard let name = names.min() else { return }
+    throw FormatError(
+      file: path, problem: "belongs to another architecture: nothing here takes tensor \(name)")
+  }
+}
+
+extension Tensor {
+  init(_ matrix: Matrix) {
+    let shape = matrix.rows == 1 ? [matrix.columns] : [matrix.rows, matrix.columns]
+    self.init(shape: shape, elements: matrix.elements)
+  }
+}
+
+extension SafeTensors {
+  fileprivate func matrix(_ name: String, like model: Matrix, path: String) throws -> Matrix {
+    let expected = Tensor(model).shape
+    guard let tensor = tensors[name] else {
+      throw FormatError(
+        file: path, problem: "belongs to another architecture: there is no tensor \(name)")
+    }
+    guard tensor.shape == expected else {
+      throw FormatError(
+        file: path,
+        problem: """
+          belongs to another architecture: tensor \(name) is \(tensor.shape), expected \(expected)
+          """)
+    }
+    guard tensor.elements.allSatisfy(\.isFinite) else {
+      throw FormatError(file: path, problem: "tensor \(name) has numbers that are not finite")
+    }
+    return Matrix(model.rows, model.columns, tensor.elements)
+  }
+}

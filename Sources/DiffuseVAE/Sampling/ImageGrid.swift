@@ -1,0 +1,38 @@
+import Formats
+import Neural
+
+/// Images side by side on one sheet, a pixel of grey between them.
+public enum ImageGrid {
+  /// - Parameters:
+  ///   - images: `[count, height·width·channels]` in [0, 1], row by row.
+  ///   - columns: images in a row; about a square when nil.
+  ///   - scale: every pixel becomes so many pixels squared; at least 2 pixels on small images, so
+  ///     that they can be looked at, when nil.
+  /// - Returns: the bytes of a PNG file.
+  public static func png(
+    _ images: Matrix, shape: ImageShape, columns: Int? = nil, scale: Int? = nil
+  ) throws -> [UInt8] {
+    let columns = max(1, columns ?? Int(Double(images.rows).squareRoot().rounded(.up)))
+    let rows = max(1, (images.rows + columns - 1) / columns)
+    let scale = scale ?? max(1, 56 / max(shape.height, shape.width))
+    let (cellHeight, cellWidth) = (shape.height * scale + 1, shape.width * scale + 1)
+    let (height, width) = (rows * cellHeight + 1, columns * cellWidth + 1)
+    let channels = shape.channels
+    let background: UInt8 = 96
+    var sheet = [UInt8](repeating: background, count: height * width * channels)
+    let bytes = images.bytes
+    for index in 0..<images.rows {
+      let top = index / columns * cellHeight + 1
+      let left = index % columns * cellWidth + 1
+      for y in 0..<shape.height * scale {
+        for x in 0..<shape.width * scale {
+          let from =
+            index * shape.count + ((y / scale) * shape.width + x / scale) * channels
+          let to = ((top + y) * width + left + x) * channels
+          for channel in 0..<channels { sheet[to + channel] = bytes[from + channel] }
+        }
+      }
+    }
+    return try PNG.encode(width: width, height: height, channels: channels, bytes: sheet)
+  }
+}

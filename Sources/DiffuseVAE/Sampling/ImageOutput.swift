@@ -1,0 +1,82 @@
+import Formats
+import Foundation
+import Neural
+
+/// Where images go, by the ending of a name: `.png`, one sheet; `.npy`, float32 `[N, H, W, C]` in
+/// [0, 1]; no ending, a folder with a PNG for each image.
+public enum ImageOutput: Sendable {
+  case sheet(String)
+  case array(String)
+  case folder(String)
+
+  /// - Throws: ``UserError`` for any other ending.
+  public init(_ path: String) throws {
+    let name = URL(fileURLWithPath: path)
+    switch name.pathExtension.lowercased() {
+    case "png": self = .sheet(path)
+    case "npy": self = .array(path)
+    case "": self = .folder(path)
+    case let other:
+      throw UserError(
+        "\(path): .\(other) is not known here; end in .png (a sheet), .npy, or nothing (a folder)")
+    }
+  }
+
+  /// Fails early, before work is done, where writing is bound to fail.
+  public func check() throws {
+    switch self {
+    case .sheet(let path), .array(let path):
+      let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+      guard FileManager.default.fileExists(atPath: folder) else {
+        throw UserError("\(path): there is no folder \(folder)")
+      }
+    case .folder(let path):
+      do {
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      } catch {
+        throw UserError("\(path): the folder cannot be made (\(error.reason))")
+      }
+    }
+  }
+
+  /// Writes the images; each file appears whole or not at all.
+  ///
+  /// - Parameters:
+  ///   - images: `[count, height·width·channels]` in [0, 1].
+  ///   - columns: images in a row of a sheet.
+  public func write(_ images: Matrix, shape: ImageShape, columns: Int? = nil) throws {
+    switch self {
+    case .sheet(let path):
+      try File.writeAtomically(ImageGrid.png(images, shape: shape, columns: columns), to: path)
+    case .array(let path):
+      let tensor = Tensor(
+        shape: [images.rows, shape.height, shape.width, shape.channels],
+        elements: images.elements)
+      try File.writeAtomically(NPY.encode(tensor), to: path)
+    case .folder(let path):
+      let digits = max(5, String(images.rows - 1).count)
+      for index in 0..<images.rows {
+        let number = String(index)
+        let name = String(repeating: "0", count: digits - number.count) + number
+        let png = try PNG.encode(
+          width: shape.width, height: shape.height, channels: shape.channels,
+          bytes: images.rows(index..<index + 1).bytes)
+        try File.writeAtomically(png, to: "\(path)/\(name).png")
+      }
+    }
+  }
+
+  /// Writes interpolations: on a sheet, every path is its reconstructions above its frames; an
+  /// array or a folder holds the frames only.
+  public func write(
+    _ paths: (frames: Matrix, reconstructions: Matrix?), frames: Int, shape: ImageShape
+  ) throws {
+    guard case .sheet = self, let reconstructions = paths.reconstructions else {
+      return try write(paths.frames, shape: shape, columns: frames)
+    }
+    let rows = stride(from: 0, to: paths.frames.rows, by: frames).flatMap { start in
+      [reconstructions, paths.frames].map { $0.rows(start..<start + frames) }
+    }
+    try write(.stacked(rows), shape: shape, columns: frames)
+  }
+}

@@ -1,0 +1,71 @@
+import Foundation
+
+/// The state of a training on stderr: one live line on a terminal, else a line every ten seconds.
+struct Progress {
+  private let isTerminal = isatty(FileHandle.standardError.fileDescriptor) == 1
+  private let clock = ContinuousClock()
+  private let start: ContinuousClock.Instant
+  private let firstStep: Int
+  private var shown: ContinuousClock.Instant
+
+  init(firstStep: Int) {
+    self.firstStep = firstStep
+    start = clock.now
+    shown = start - .seconds(60)
+  }
+
+  private func seconds(since instant: ContinuousClock.Instant) -> Double {
+    (clock.now - instant) / .seconds(1)
+  }
+
+  /// Images trained on in a second, since this progress began.
+  func rate(step: Int, batch: Int) -> Double {
+    Double((step - firstStep) * batch) / max(seconds(since: start), 1e-9)
+  }
+
+  /// Shows the state unless it was shown a moment ago.
+  ///
+  /// - Parameter line: is made only when it is shown.
+  mutating func show(step: Int, total: Int, batch: Int, _ line: () -> String) {
+    let last = step == total
+    guard last || seconds(since: shown) >= (isTerminal ? 0.2 : 10) else { return }
+    shown = clock.now
+    let done = max(step - firstStep, 1)
+    let remaining = seconds(since: start) / Double(done) * Double(total - step)
+    let rate = Int(rate(step: step, batch: batch).rounded())
+    let time = last ? "took \(seconds(since: start).asTime)" : "\(remaining.asTime) left"
+    write("\(line())  \(rate) images/s  \(time)", stays: last)
+  }
+
+  private func write(_ text: String, stays: Bool) {
+    guard isTerminal else { return Self.say(text) }
+    var size = winsize()
+    let fits = ioctl(FileHandle.standardError.fileDescriptor, UInt(TIOCGWINSZ), &size) == 0
+    let width = fits && size.ws_col > 0 ? Int(size.ws_col) - 1 : 79
+    FileHandle.standardError.write(
+      Data("\r\u{1B}[K\(text.prefix(width))\(stays ? "\n" : "")".utf8))
+  }
+
+  /// Ends the live line, so that other text can follow.
+  func pause() {
+    if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+  }
+
+  private static func say(_ text: String) {
+    FileHandle.standardError.write(Data((text + "\n").utf8))
+  }
+}
+
+extension Double {
+  /// Seconds as people say them: `7 s`, `3 min 05 s`, `2 h 10 min`.
+  var asTime: String {
+    let seconds = Int(Swift.max(0, Swift.min(self, 1e9)).rounded())
+    func padded(_ n: Int) -> String { n < 10 ? "0\(n)" : "\(n)" }
+    if seconds < 60 { return "\(seconds) s" }
+    if seconds < 3600 { return "\(seconds / 60) min \(padded(seconds % 60)) s" }
+    return "\(seconds / 3600) h \(padded(seconds / 60 % 60)) min"
+  }
+
+  /// With so many digits after the point.
+  func digits(_ count: Int) -> String { String(format: "%.\(count)f", self) }
+}

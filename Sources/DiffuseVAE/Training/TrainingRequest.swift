@@ -1,0 +1,87 @@
+import Formats
+
+/// What the user asks of `diffusevae-train`, and which run is meant by it.
+public struct TrainingRequest {
+  /// A configuration file; nil to go on with a run.
+  public var configuration: String?
+  /// `key.path=value`, in order.
+  public var overrides: [String] = []
+  /// Nil: both.
+  public var stage: Stage?
+  /// The run to go on with; empty for the newest unfinished one.
+  public var resume: String?
+  public var name: String?
+  public var runs = "runs"
+
+  public init() {}
+
+  /// Finds the run to go on with, or checks that a new one can work; nothing is written.
+  ///
+  /// - Throws: ``UserError``, ``ConfigurationError`` or `FormatError`.
+  public func resolve() throws -> (run: Run?, configuration: Configuration, data: Dataset) {
+    let (run, configuration) = try runAndConfiguration()
+    let data = try Dataset(configuration.data)
+    for stage in configuration.stages {
+      let batch = configuration.settings(of: stage).batch
+      guard batch <= data.training.count else {
+        throw UserError(
+          """
+          training.\(stage.rawValue).batch is \(batch), more than the \(data.training.count) \
+          training images of \(data.name)
+          """)
+      }
+    }
+    return (run, configuration, data)
+  }
+
+  /// The folder to train in: that of ``resolve()``, or a new one.
+  public func begin(_ run: Run?, _ configuration: Configuration) throws -> Run {
+    if let run { return run }
+    return try Run.create(in: runs, name: name, stem: stem, configuration)
+  }
+
+  /// The stages to train, as far as they are not finished.
+  public func stages(of configuration: Configuration) -> [Stage] {
+    configuration.stages.filter { stage == nil || stage == $0 }
+  }
+
+  private func runAndConfiguration() throws -> (Run?, Configuration) {
+    if let resume {
+      guard configuration == nil, overrides.isEmpty, name == nil else {
+        throw UserError(
+          "--resume goes on with a run as it is: leave --config, --set and --name out")
+      }
+      let run =
+        try resume.isEmpty
+        ? Run.newest(in: runs, "is unfinished") { !$0.isComplete } : Run.open(resume, in: runs)
+      return (run, try run.configuration())
+    }
+    guard let file = configuration else {
+      throw UserError("--config FILE is needed, or --resume to go on with a run")
+    }
+    let configuration = try Configuration(file: file, overriding: overrides)
+    if stage == .vae, !configuration.hasVAE {
+      throw UserError("\(file): formulation none has no VAE to train")
+    }
+    guard stage == .denoiser, configuration.hasVAE else { return (nil, configuration) }
+    // Stage two needs a first stage that was trained under the very same configuration.
+    if let name {
+      let run = try Run.open(name, in: runs)
+      guard try run.configuration() == configuration else {
+        throw UserError("\(run.folder): its config.yaml differs from \(file) as resolved")
+      }
+      return (run, configuration)
+    }
+    let run = try Run.newest(in: runs, "has finished stage one under the same configuration") {
+      $0.isFinished(.vae) && (try? $0.configuration()) == configuration
+    }
+    return (run, configuration)
+  }
+
+  /// The name of the configuration file without folder and ending.
+  private var stem: String {
+    let file = configuration?.split(separator: "/").last ?? "run"
+    let stem = file.hasPrefix(".") ? "run" : file.prefix { $0 != "." }
+    return stem.isEmpty ? "run" : String(stem)
+  }
+}

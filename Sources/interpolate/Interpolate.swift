@@ -1,0 +1,90 @@
+import ArgumentParser
+import DiffuseVAE
+
+extension InterpolationSpace: ExpressibleByArgument {}
+extension InterpolationMode: ExpressibleByArgument {}
+
+@main
+struct Interpolate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "interpolate",
+    abstract: "Walks from one image to another, through the VAE's z or the diffusion's x_T.",
+    discussion: """
+      Every path is two rows of the sheet: what the VAE makes of its frames (x̂0), and below it the \
+      refined frames. Along z the structure changes, and x_T and every step's noise are shared; \
+      along xT only detail changes, and z is shared. The first frame of path r is image 2r of \
+      diffusevae-sample with the same seed.
+      """)
+
+  @Option(help: "What to move through.")
+  var space: InterpolationSpace
+
+  @Option(
+    name: .customLong("run"), help: "Run, by name or folder; the newest complete one if not given.")
+  var runName: String?
+
+  @Option(help: ArgumentHelp("Folder of all runs.", valueName: "folder"))
+  var runs = "runs"
+
+  @Option(help: "Frames of a path, both ends included, 2...1000.")
+  var frames = 10
+
+  @Option(help: "Straight, or along the great circle; lerp for z and slerp for xT if not given.")
+  var mode: InterpolationMode?
+
+  @Option(help: "Number of paths, 1...1000.")
+  var rows = 4
+
+  @Option(
+    help: "Start the first path at this image of the data set (held-out images), the next at the next.")
+  var from: Int?
+
+  @Option(help: "End the first path at this image of the data set, the next at the next.")
+  var to: Int?
+
+  @Option(help: "Steps of the sampler; as the run's configuration has it if not given.")
+  var steps: Int?
+
+  @Option(help: "Seed of all random numbers.")
+  var seed: UInt64 = 0
+
+  @Option(help: "Threads. The results do not depend on it.")
+  var threads = Session.cores
+
+  @Option(
+    help: ArgumentHelp(
+      "X.png: a sheet; X.npy: the refined frames; other: a folder of them. "
+        + "interpolation-SPACE.png in the run's folder if not given.", valueName: "path"))
+  var out: String?
+
+  func validate() throws {
+    guard (1...1000).contains(rows) else {
+      throw ValidationError("--rows is \(rows); it must be in 1...1000")
+    }
+    guard (1...1024).contains(threads) else {
+      throw ValidationError("--threads is \(threads); it must be in 1...1024")
+    }
+    guard space == .z || to == nil else {
+      throw ValidationError("--to is for --space z: an xT path holds z, that of --from")
+    }
+  }
+
+  func run() throws {
+    _ = Session.begin("interpolate")
+    let run = try Run.toSample(runName, in: runs)
+    let path = out ?? "\(run.folder)/interpolation-\(space.rawValue).png"
+    let output = try ImageOutput(path)
+    let model = try Model(of: run)
+    var options = SamplingOptions(model.configuration.sampling, threads: threads)
+    options.steps = steps ?? options.steps
+    options.seed = seed
+    let generator = try Generator(model, options)
+    let interpolation = try Interpolation(space, mode: mode, frames: frames)
+    try output.check()
+    let first = try from.map { try model.encode(held: $0, count: rows) }
+    let last = try to.map { try model.encode(held: $0, count: rows) }
+    let paths = try generator.interpolate(interpolation, pairs: rows, from: first, to: last)
+    try output.write(paths, frames: frames, shape: model.shape)
+    print(path)
+  }
+}

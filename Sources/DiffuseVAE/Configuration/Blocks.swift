@@ -1,0 +1,302 @@
+/// The images to learn.
+public struct DataSettings: Equatable, Sendable {
+  /// `digits`, which is built in, or the name of a set of IDX files.
+  public var set = "digits"
+
+  /// The folder that holds the set; nil where such a set is usually kept.
+  public var folder: String?
+}
+
+extension DataSettings: SettingsBlock {
+  static var fields: [Field<Self>] {
+    [
+      Field("set", \.set, .text, "`digits`, which is built in, or the name of a set of IDX files"),
+      Field(
+        "folder", \.folder, .optional(.text),
+        "folder that holds the set; null: where such a set is usually kept"),
+    ]
+  }
+}
+
+/// The first stage: `q(z|x0)` and the decoder that gives x̂0.
+public struct VAESettings: Equatable, Sendable {
+  /// Of pixels in [0, 1].
+  public enum Likelihood: String, CaseIterable, Sendable {
+    case bernoulli, gaussian
+  }
+
+  /// Widths of the encoder's hidden layers, mirrored in the decoder: at most 16, In 1...65536.
+  public var hidden = [1024, 1024]
+
+  /// Dimensions of z: In 1...65536.
+  public var latent = 32
+
+  /// Of a pixel, given z.
+  public var likelihood = Likelihood.bernoulli
+
+  /// Weight of the KL divergence against the likelihood: In 0...1000.
+  public var beta = 1.0
+}
+
+extension VAESettings: SettingsBlock {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "hidden", \.hidden, .list(of: .integer(in: 1...65536), atMost: 16),
+        "widths of the encoder's hidden layers, mirrored in the decoder"),
+      Field("latent", \.latent, .integer(in: 1...65536), "dimensions of z"),
+      Field("likelihood", \.likelihood, .choice, "of a pixel, given z"),
+      Field(
+        "beta", \.beta, .number(in: 0...1000),
+        "weight of the KL divergence against the likelihood"),
+    ]
+  }
+}
+
+/// The second stage's process, and what its network is asked for.
+public struct DiffusionSettings: Equatable, Sendable {
+  /// Where x̂0 enters the process.
+  public enum Formulation: String, CaseIterable, Sendable {
+    /// Not into the process: only the network sees it (the paper's formulation 1).
+    case concat
+
+    /// As its centre: `x_t ~ N(α x0 + x̂0, σ² I)` (the paper's formulation 2).
+    case centred
+
+    /// As what need not be learnt: `x_t ~ N(α (x0 - x̂0) + x̂0, σ² I)`.
+    case residual
+
+    /// Nowhere: plain diffusion, without a VAE.
+    case unconditional = "none"
+  }
+
+  /// Named by the curve of its noise: β linear in t, or ᾱ a squared cosine.
+  public enum Schedule: String, CaseIterable, Sendable {
+    case linear, cosine
+  }
+
+  /// A quantity to predict, and equally the space in which an error is measured.
+  public enum Target: String, CaseIterable, Sendable {
+    case noise, original, velocity
+  }
+
+  /// Where x̂0 enters the process.
+  public var formulation = Formulation.concat
+
+  /// Whether the network also sees x̂0. Unless given, true for every formulation but `none`.
+  public var condition = true
+
+  /// T, the steps of the process: In 1...100000.
+  public var steps = 1000
+
+  /// How noise grows with t.
+  public var schedule = Schedule.linear
+
+  /// What the network predicts.
+  public var target = Target.original
+
+  /// The space in which its error is squared.
+  public var loss = Target.velocity
+
+  /// Whether samplers clip the predicted x0 to the range of the data.
+  public var clip = true
+}
+
+extension DiffusionSettings: SettingsBlock {
+  static var fields: [Field<Self>] {
+    [
+      Field("formulation", \.formulation, .choice, "where x̂0 enters the process"),
+      Field(
+        "condition", \.condition, .boolean,
+        "whether the network also sees x̂0; unless given, false only for formulation none"),
+      Field("steps", \.steps, .integer(in: 1...100_000), "T, the steps of the process"),
+      Field("schedule", \.schedule, .choice, "how noise grows with t"),
+      Field("target", \.target, .choice, "what the network predicts"),
+      Field("loss", \.loss, .choice, "the space in which its error is squared"),
+      Field(
+        "clip", \.clip, .boolean,
+        "whether samplers clip the predicted x0 to the range of the data"),
+    ]
+  }
+}
+
+/// The network of the second stage.
+public struct DenoiserSettings: Equatable, Sendable {
+  /// A further kind of network is a case here; its sizes are fields below.
+  public enum Kind: String, CaseIterable, Sendable {
+    case mlp
+  }
+
+  /// Kind of network.
+  public var kind = Kind.mlp
+
+  /// Width of the hidden layers: In 1...65536.
+  public var width = 1024
+
+  /// Number of residual blocks: In 1...256.
+  public var blocks = 4
+
+  /// Features of the time t, half of them cosines, half sines: even, In 2...65536.
+  public var embedding = 256
+}
+
+extension DenoiserSettings: SettingsBlock {
+  static var fields: [Field<Self>] {
+    [
+      Field("kind", \.kind, .choice, "kind of network"),
+      Field("width", \.width, .integer(in: 1...65536), "width of the hidden layers"),
+      Field("blocks", \.blocks, .integer(in: 1...256), "number of residual blocks"),
+      Field(
+        "embedding", \.embedding, .even(in: 2...65536),
+        "features of the time t, half of them cosines, half sines"),
+    ]
+  }
+}
+
+/// How one stage is trained.
+public struct StageSettings: Equatable, Sendable {
+  /// Passes over the training images: In 0.001...100000. Nil if `steps` is given instead.
+  public var epochs: Double? = 20
+
+  /// Updates of the weights: In 1...1000000000. Nil if `epochs` is given instead.
+  public var steps: Int?
+
+  /// Images per update: In 1...65536.
+  public var batch = 256
+
+  /// Peak learning rate of AdamW: In 0...1.
+  public var rate = 1e-3
+
+  /// Updates over which the rate rises linearly to its peak: In 0...1000000.
+  public var warmup = 100
+
+  /// Rate at the end of the cosine decay, as a fraction of the peak: In 0...1; 1 is constant.
+  public var finalRatio = 0.1
+
+  /// Decoupled weight decay of AdamW: In 0...1.
+  public var weightDecay = 0.0
+
+  /// Largest global norm of the gradient, above which it is scaled down: In 1e-6...1e6; nil is off.
+  public var clip: Double?
+
+  /// Decay of the averaged weights: In 0..<1. While `(1 + step)/(10 + step)` is less, that is used.
+  public var ema = 0.999
+}
+
+extension StageSettings: SettingsBlock {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "epochs", \.epochs, .optional(.number(in: 0.001...100_000)),
+        "passes over the training images; null if `steps` is given instead"),
+      Field(
+        "steps", \.steps, .optional(.integer(in: 1...1_000_000_000)),
+        "updates of the weights; null if `epochs` is given instead"),
+      Field("batch", \.batch, .integer(in: 1...65536), "images per update"),
+      Field("rate", \.rate, .number(in: 0...1), "peak learning rate of AdamW"),
+      Field(
+        "warmup", \.warmup, .integer(in: 0...1_000_000),
+        "updates over which the rate rises linearly to its peak"),
+      Field(
+        "final_ratio", \.finalRatio, .number(in: 0...1),
+        "rate at the end of the cosine decay, as a fraction of the peak; 1 is constant"),
+      Field(
+        "weight_decay", \.weightDecay, .number(in: 0...1), "decoupled weight decay of AdamW"),
+      Field(
+        "clip", \.clip, .optional(.number(in: 1e-6...1e6)),
+        "largest global norm of the gradient, above which it is scaled down; null is off"),
+      Field(
+        "ema", \.ema, .number(in: 0..<1),
+        "decay of the averaged weights; while (1 + step)/(10 + step) is less, that is used"),
+    ]
+  }
+}
+
+/// How both stages are trained.
+public struct TrainingSettings: Equatable, Sendable {
+  /// The first stage.
+  public var vae = StageSettings()
+
+  /// The second stage.
+  public var denoiser = StageSettings()
+
+  /// Slices of a batch that are worked on at the same time: In 1...64.
+  ///
+  /// Sums depend on it in their last bits, and on the number of threads not at all.
+  public var lanes = 2
+
+  /// Of every random number.
+  public var seed: UInt64 = 0
+
+  /// Grids of samples that a stage writes on its way: In 0...1000.
+  public var grids = 4
+}
+
+extension TrainingSettings: SettingsBlock {
+  static var fields: [Field<Self>] {
+    [
+      Field("vae", \.vae, "the first stage"),
+      Field("denoiser", \.denoiser, "the second stage"),
+      Field(
+        "lanes", \.lanes, .integer(in: 1...64),
+        "slices of a batch that are worked on at the same time"),
+      Field("seed", \.seed, .integer(in: 0...UInt64.max), "of every random number"),
+      Field(
+        "grids", \.grids, .integer(in: 0...1000), "grids of samples that a stage writes on its way"
+      ),
+    ]
+  }
+}
+
+/// How images are drawn.
+public struct SamplingSettings: Equatable, Sendable {
+  /// How one level of noise leads to the next.
+  public enum Sampler: String, CaseIterable, Sendable {
+    case ddim, ancestral
+  }
+
+  /// Of the ancestral sampler's reverse step: β̃ or β.
+  public enum Variance: String, CaseIterable, Sendable {
+    case small, large
+  }
+
+  /// Which steps of the process are visited.
+  public enum Spacing: String, CaseIterable, Sendable {
+    /// Equal distances.
+    case uniform
+
+    /// Distances that grow with the noise.
+    case quadratic
+  }
+
+  /// How one level of noise leads to the next.
+  public var sampler = Sampler.ddim
+
+  /// Evaluations of the network: In 1...100000, and at most the steps of the process.
+  public var steps = 10
+
+  /// Noise that `ddim` adds: In 0...1, from none to as much as `ancestral`.
+  public var eta = 0.0
+
+  /// Of the noise that `ancestral` adds.
+  public var variance = Variance.small
+
+  /// Which steps of the process are visited.
+  public var spacing = Spacing.uniform
+}
+
+extension SamplingSettings: SettingsBlock {
+  static var fields: [Field<Self>] {
+    [
+      Field("sampler", \.sampler, .choice, "how one level of noise leads to the next"),
+      Field(
+        "steps", \.steps, .integer(in: 1...100_000),
+        "evaluations of the network; at most `diffusion.steps`"),
+      Field(
+        "eta", \.eta, .number(in: 0...1),
+        "noise that `ddim` adds, from none to as much as `ancestral`"),
+      Field("variance", \.variance, .choice, "of the noise that `ancestral` adds"),
+      Field("spacing", \.spacing, .choice, "which steps of the process are visited"),
+    ]
+  }
+}

@@ -1,0 +1,141 @@
+import Foundation
+
+/// Everything that decides an experiment, as a paper's table of settings.
+///
+/// ```yaml
+/// data: {set: mnist}
+/// vae: {hidden: [512], latent: 16}
+/// training:
+///   denoiser: {epochs: 15}
+/// ```
+/// What a file does not give keeps its default; `Configuration.reference` lists all settings.
+public struct Configuration: Equatable, Sendable {
+  public var data = DataSettings()
+  public var vae = VAESettings()
+  public var diffusion = DiffusionSettings()
+  public var denoiser = DenoiserSettings()
+  public var training = TrainingSettings()
+  public var sampling = SamplingSettings()
+
+  /// The defaults.
+  public init() {}
+
+  /// Reads a YAML file, then changes what `overrides`, such as `vae.latent=16`, say.
+  ///
+  /// Finds all problems of both before it throws.
+  public init(
+    file path: String, overriding overrides: [String] = []
+  ) throws(ConfigurationError) {
+    var findings = Findings()
+    let source = Place(source: 0, name: path)
+    let bytes = Self.bytes(ofFile: path, at: source, &findings)
+    try self.init(bytes, at: source, overriding: overrides, &findings)
+  }
+
+  /// Reads a YAML text as if it were the file `name`.
+  public init(
+    yaml text: String, name: String, overriding overrides: [String] = []
+  ) throws(ConfigurationError) {
+    var findings = Findings()
+    let source = Place(source: 0, name: name)
+    try self.init(Array(text.utf8), at: source, overriding: overrides, &findings)
+  }
+
+  /// Every setting, one a line. It reads as an equal configuration.
+  public var yaml: String {
+    entries.map { $0.yaml() }.joined(separator: "\n")
+  }
+
+  /// Every setting, its default, what is allowed and what it is for: a table in Markdown.
+  public static var reference: String {
+    "| setting | default | allowed | purpose |\n|---|---|---|---|\n"
+      + Configuration().entries.map { $0.rows() }.joined()
+  }
+}
+
+/// Why a configuration cannot be used: every reason, and where in the text it stands.
+public struct ConfigurationError: Error, CustomStringConvertible {
+  /// Each `file:line:column: …`, with line and column from 1, or `--set item: …`.
+  public let problems: [String]
+
+  public var description: String { problems.joined(separator: "\n") }
+}
+
+extension Configuration: SettingsBlock {
+  static var fields: [Field<Self>] {
+    [
+      Field("data", \.data, "the images to learn"),
+      Field("vae", \.vae, "the first stage's model"),
+      Field("diffusion", \.diffusion, "the second stage's process"),
+      Field("denoiser", \.denoiser, "the second stage's network"),
+      Field("training", \.training, "how both stages are trained"),
+      Field("sampling", \.sampling, "how images are drawn"),
+    ]
+  }
+}
+
+// MARK: - Reading
+
+extension Configuration {
+  private init(
+    _ bytes: [UInt8], at source: Place, overriding overrides: [String], _ findings: inout Findings
+  ) throws(ConfigurationError) {
+    if let yaml = YAMLReader.read(bytes, at: source, &findings) {
+      overlay(yaml, "", &findings)
+    }
+    for (index, item) in overrides.enumerated() {
+      let place = Place(source: index + 1, name: "--set \(item)")
+      if let yaml = Self.override(item, at: place, &findings) {
+        overlay(yaml, "", &findings)
+      }
+    }
+    settle(findings.given)
+    for conflict in conflicts {
+      findings.report(conflict.problem, between: conflict.settings, in: source)
+    }
+    let problems = findings.messages
+    guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
+  }
+
+  /// `vae.latent=16` as the document `vae: {latent: 16}`.
+  private static func override(
+    _ item: String, at place: Place, _ findings: inout Findings
+  ) -> YAML? {
+    guard let equals = item.firstIndex(of: "=") else {
+      findings.report("write it as setting=value", at: place, about: "")
+      return nil
+    }
+    // No setting is deeper than a few blocks, and a value must not be so either.
+    let path = item[..<equals]
+      .split(separator: ".", maxSplits: 4, omittingEmptySubsequences: false)
+    let text = item[item.index(after: equals)...]
+    let value = YAMLReader.read(Array(text.utf8), at: place, &findings)
+    let nothing = YAML(content: .scalar("", plain: true), place: place)
+    return path.reversed().reduce(value ?? nothing) { value, key in
+      YAML(content: .mapping([(String(key), place, value)]), place: place)
+    }
+  }
+
+  private static func bytes(
+    ofFile path: String, at source: Place, _ findings: inout Findings
+  ) -> [UInt8] {
+    var isFolder: ObjCBool = false
+    let problem: String
+    if !FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
+      problem = "there is no such file"
+    } else if isFolder.boolValue {
+      problem = "a folder, not a file"
+    } else if let file = FileHandle(forReadingAtPath: path) {
+      do {
+        // One byte more than is allowed, so that the reader notices. Nil is the end of the file.
+        return Array(try file.read(upToCount: YAMLReader.largestSize + 1) ?? Data())
+      } catch {
+        problem = "cannot be read"
+      }
+    } else {
+      problem = "cannot be opened"
+    }
+    findings.report(problem, at: source, about: "")
+    return []
+  }
+}

@@ -1,0 +1,63 @@
+/// Settings that depend on each other.
+extension Configuration {
+  private static let stages = [
+    ("training.vae", \TrainingSettings.vae), ("training.denoiser", \TrainingSettings.denoiser),
+  ]
+
+  /// Lets what was given replace a default, or something given earlier, that excludes it.
+  mutating func settle(_ given: [String: Place]) {
+    if given["diffusion.condition"] == nil {
+      diffusion.condition = diffusion.formulation != .unconditional
+    }
+    for (path, property) in Self.stages {
+      let stage = training[keyPath: property]
+      guard stage.epochs != nil, stage.steps != nil else { continue }
+      let epochs = given["\(path).epochs"]?.source ?? -1
+      let steps = given["\(path).steps"]?.source ?? -1
+      if epochs < steps { training[keyPath: property].epochs = nil }
+      if steps < epochs { training[keyPath: property].steps = nil }
+    }
+  }
+
+  /// What is wrong with settings each of which is allowed.
+  var conflicts: [(settings: [String], problem: String)] {
+    var conflicts: [(settings: [String], problem: String)] = []
+    func require(_ isMet: Bool, of settings: String..., else problem: String) {
+      if !isMet { conflicts.append((settings, problem)) }
+    }
+
+    require(
+      diffusion.formulation != .concat || diffusion.condition,
+      of: "diffusion.formulation", "diffusion.condition",
+      else: "diffusion.condition must be true with formulation concat; without x̂0 it is none")
+    require(
+      diffusion.formulation != .unconditional || !diffusion.condition,
+      of: "diffusion.formulation", "diffusion.condition",
+      else: "diffusion.condition must be false with formulation none")
+    require(
+      sampling.steps <= diffusion.steps,
+      of: "sampling.steps", "diffusion.steps",
+      else: "sampling.steps must be at most diffusion.steps, "
+        + "not \(sampling.steps) with \(diffusion.steps)")
+    require(
+      sampling.sampler == .ddim || sampling.eta == 0,
+      of: "sampling.sampler", "sampling.eta",
+      else: "sampling.eta is for sampler ddim only")
+    require(
+      sampling.sampler == .ancestral || sampling.variance == .small,
+      of: "sampling.sampler", "sampling.variance",
+      else: "sampling.variance is for sampler ancestral only")
+    for (path, property) in Self.stages {
+      let stage = training[keyPath: property]
+      require(
+        stage.epochs == nil || stage.steps == nil,
+        of: "\(path).epochs", "\(path).steps",
+        else: "\(path) must give epochs or steps, not both")
+      require(
+        stage.epochs != nil || stage.steps != nil,
+        of: "\(path).epochs", "\(path).steps",
+        else: "\(path) must give epochs or steps")
+    }
+    return conflicts
+  }
+}

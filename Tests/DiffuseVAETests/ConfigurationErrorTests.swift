@@ -160,13 +160,13 @@ import Testing
         "a.yaml:1:30: diffusion.condition must be false with formulation none"
       ])
     #expect(
-      problems("sampling: {steps: 200, eta: 0.5, sampler: ancestral}\ndiffusion: {steps: 100}") == [
+      problems("sampling: {steps: 200, eta: 0.5, sampler: ddpm}\ndiffusion: {steps: 100}") == [
         "a.yaml:1:34: sampling.eta is for sampler ddim only",
         "a.yaml:2:13: sampling.steps must be at most diffusion.steps, not 200 with 100",
       ])
     #expect(
       problems("sampling: {variance: large}") == [
-        "a.yaml:1:12: sampling.variance is for sampler ancestral only"
+        "a.yaml:1:12: sampling.variance is for sampler ddpm only"
       ])
     #expect(
       problems("training:\n  vae: {epochs: 5, steps: 100}\n  denoiser: {epochs: null}") == [

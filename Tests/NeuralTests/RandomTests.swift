@@ -66,9 +66,10 @@ import Testing
     let stream = RandomStream(seed: 5, purpose: .timestep, step: 3)
     let draws = stream.integers(rows: 0..<100_000, below: 7)
     #expect(stream.integers(rows: [5, 3], below: 7) == [draws[5], draws[3]])
+    let (mean, deviation) = (1e5 / 7, (1e5 * 6 / 49).squareRoot())
     for value in 0..<7 {
       let count = Double(draws.count { $0 == value })
-      #expect(abs(count - 1e5 / 7) < 4 * (1e5 / 7.0 * 6 / 7).squareRoot(), "\(value): \(count)")
+      #expect(abs(count - mean) < 4 * deviation, "\(value)")
     }
     #expect(draws.allSatisfy { (0..<7).contains($0) })
   }

@@ -1,3 +1,5 @@
+import Diffusion
+
 /// The images to learn.
 public struct DataSettings: Equatable, Sendable {
   /// `digits`, which is built in, or the name of a set of IDX files.
@@ -71,15 +73,6 @@ public struct DiffusionSettings: Equatable, Sendable {
   }
 
   /// Named by the curve of its noise: β linear in t, or ᾱ a squared cosine.
-  public enum Schedule: String, CaseIterable, Sendable {
-    case linear, cosine
-  }
-
-  /// A quantity to predict, and equally the space in which an error is measured.
-  public enum Target: String, CaseIterable, Sendable {
-    case noise, original, velocity
-  }
-
   /// Where x̂0 enters the process.
   public var formulation = Formulation.concat
 
@@ -90,13 +83,13 @@ public struct DiffusionSettings: Equatable, Sendable {
   public var steps = 1000
 
   /// How noise grows with t.
-  public var schedule = Schedule.linear
+  public var schedule = ScheduleKind.linear
 
   /// What the network predicts.
-  public var target = Target.original
+  public var target = PredictionTarget.original
 
   /// The space in which its error is squared.
-  public var loss = Target.velocity
+  public var loss = PredictionTarget.velocity
 
   /// Whether samplers clip the predicted x0 to the range of the data.
   public var clip = true
@@ -252,34 +245,19 @@ extension TrainingSettings: SettingsBlock {
 public struct SamplingSettings: Equatable, Sendable {
   /// How one level of noise leads to the next.
   public enum Sampler: String, CaseIterable, Sendable {
-    case ddim, ancestral
+    case ddim, ddpm
   }
 
-  /// Of the ancestral sampler's reverse step: β̃ or β.
-  public enum Variance: String, CaseIterable, Sendable {
-    case small, large
-  }
-
-  /// Which steps of the process are visited.
-  public enum Spacing: String, CaseIterable, Sendable {
-    /// Equal distances.
-    case uniform
-
-    /// Distances that grow with the noise.
-    case quadratic
-  }
-
-  /// How one level of noise leads to the next.
   public var sampler = Sampler.ddim
 
   /// Evaluations of the network: In 1...100000, and at most the steps of the process.
   public var steps = 10
 
-  /// Noise that `ddim` adds: In 0...1, from none to as much as `ancestral`.
+  /// Noise that `ddim` adds: In 0...1, from none to as much as `ddpm`.
   public var eta = 0.0
 
-  /// Of the noise that `ancestral` adds.
-  public var variance = Variance.small
+  /// Of the noise that `ddpm` adds.
+  public var variance = ReverseVariance.small
 
   /// Which steps of the process are visited.
   public var spacing = Spacing.uniform
@@ -294,8 +272,8 @@ extension SamplingSettings: SettingsBlock {
         "evaluations of the network; at most `diffusion.steps`"),
       Field(
         "eta", \.eta, .number(in: 0...1),
-        "noise that `ddim` adds, from none to as much as `ancestral`"),
-      Field("variance", \.variance, .choice, "of the noise that `ancestral` adds"),
+        "noise that `ddim` adds, from none to as much as `ddpm`"),
+      Field("variance", \.variance, .choice, "of the noise that `ddpm` adds"),
       Field("spacing", \.spacing, .choice, "which steps of the process are visited"),
     ]
   }

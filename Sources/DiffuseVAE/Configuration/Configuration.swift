@@ -1,4 +1,4 @@
-import Foundation
+import Formats
 
 /// Everything that decides an experiment, as a paper's table of settings.
 ///
@@ -28,7 +28,13 @@ public struct Configuration: Equatable, Sendable {
   ) throws(ConfigurationError) {
     var findings = Findings()
     let source = Place(source: 0, name: path)
-    let bytes = Self.bytes(ofFile: path, at: source, &findings)
+    var bytes: [UInt8] = []
+    do {
+      // A little more than is allowed, so that the reader notices.
+      bytes = try File.read(path, limit: 4 * YAMLReader.largestSize)
+    } catch {
+      findings.report((error as? FormatError)?.problem ?? "cannot be read", at: source, about: "")
+    }
     try self.init(bytes, at: source, overriding: overrides, &findings)
   }
 
@@ -114,28 +120,5 @@ extension Configuration {
     return path.reversed().reduce(value ?? nothing) { value, key in
       YAML(content: .mapping([(String(key), place, value)]), place: place)
     }
-  }
-
-  private static func bytes(
-    ofFile path: String, at source: Place, _ findings: inout Findings
-  ) -> [UInt8] {
-    var isFolder: ObjCBool = false
-    let problem: String
-    if !FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
-      problem = "there is no such file"
-    } else if isFolder.boolValue {
-      problem = "a folder, not a file"
-    } else if let file = FileHandle(forReadingAtPath: path) {
-      do {
-        // One byte more than is allowed, so that the reader notices. Nil is the end of the file.
-        return Array(try file.read(upToCount: YAMLReader.largestSize + 1) ?? Data())
-      } catch {
-        problem = "cannot be read"
-      }
-    } else {
-      problem = "cannot be opened"
-    }
-    findings.report(problem, at: source, about: "")
-    return []
   }
 }

@@ -44,9 +44,9 @@ extension Configuration {
       of: "sampling.sampler", "sampling.eta",
       else: "sampling.eta is for sampler ddim only")
     require(
-      sampling.sampler == .ancestral || sampling.variance == .small,
+      sampling.sampler == .ddpm || sampling.variance == .small,
       of: "sampling.sampler", "sampling.variance",
-      else: "sampling.variance is for sampler ancestral only")
+      else: "sampling.variance is for sampler ddpm only")
     for (path, property) in Self.stages {
       let stage = training[keyPath: property]
       require(

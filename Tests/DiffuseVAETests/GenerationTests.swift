@@ -1,0 +1,178 @@
+import Diffusion
+import Formats
+import Foundation
+import Neural
+import Testing
+
+@testable import DiffuseVAE
+
+@Suite struct GenerationTests {
+  /// Untrained, but shaken so that nothing is zero; 6×5 images.
+  private func model(_ settings: String...) throws -> Model {
+    var configuration = try small()
+    configuration = try Configuration(
+      yaml: configuration.yaml, name: "resolved", overriding: settings)
+    let shape = ImageShape(height: 6, width: 5, channels: 1)
+    let vae = VAE(configuration.vae, pixels: shape.count, seed: 1).shaken(0.2)
+    let network = MLPDenoiser(
+      configuration.denoiser, pixels: shape.count,
+      conditional: configuration.diffusion.condition, timesteps: 50, seed: 1
+    ).shaken(0.1)
+    return try Model(
+      configuration, shape: shape, vae: configuration.hasVAE ? vae : nil, denoiser: network)
+  }
+
+  private func generator(
+    _ model: Model, _ change: (inout SamplingOptions) -> Void = { _ in }
+  ) throws -> Generator {
+    var options = SamplingOptions(model.configuration.sampling, threads: 2)
+    options.batch = 16
+    change(&options)
+    return try Generator(model, options)
+  }
+
+  @Test(
+    "An image depends on its number only: not on how many are drawn, nor on threads",
+    arguments: SamplingSettings.Sampler.allCases)
+  func numbering(sampler: SamplingSettings.Sampler) throws {
+    let model = try model()
+    let all = try generator(model) { $0.sampler = sampler }.images(0..<40)
+    for threads in 1...3 {
+      let some = try generator(model) {
+        ($0.sampler, $0.threads) = (sampler, threads)
+      }.images(13..<30)
+      #expect(some == all.rows(13..<30))
+    }
+    let other = try generator(model) { ($0.sampler, $0.seed) = (sampler, 1) }.images(0..<40)
+    #expect(distance(other, all) > 0.01)
+    #expect(all.elements.allSatisfy { (0...1).contains($0) })
+  }
+
+  @Test("Exactly as many steps are taken as are asked for, from the noisiest on")
+  func steps() throws {
+    let process = try model().process
+    for steps in 1...50 {
+      for spacing in Spacing.allCases {
+        let levels = try process.schedule.levels(count: steps, spacing: spacing)
+        #expect(levels.count == steps + 1)
+        #expect(levels.first?.timestep == 49)
+        #expect(levels.last == .clean)
+      }
+    }
+    #expect(problem { try generator(model()) { $0.steps = 51 } }.contains("1...50"))
+    #expect(problem { try generator(model()) { $0.steps = 0 } }.contains("1...50"))
+    #expect(problem { try generator(model()) { $0.eta = 1.5 } }.contains("0...1"))
+    #expect(problem { try generator(model()) { $0.temperature = .nan } }.contains("from 0 up"))
+    #expect(problem { try generator(model()) { $0.batch = 0 } }.contains("1...65536"))
+  }
+
+  @Test("DDIM with η = 1 draws what the ancestral sampler with variance small draws")
+  func etaOne() throws {
+    let model = try model()
+    let ancestral = try generator(model) { $0.sampler = .ddpm }.images(0..<8)
+    let ddim = try generator(model) { ($0.sampler, $0.eta) = (.ddim, 1) }.images(0..<8)
+    #expect(distance(ancestral, ddim) < 1e-4)
+  }
+
+  @Test("Temperature scales z: at 0 all reconstructions are one")
+  func temperature() throws {
+    let cold = try generator(model()) { $0.temperature = 0 }.reconstructions(0..<5)
+    let warm = try generator(model()).reconstructions(0..<5)
+    #expect(cold.rows(0..<1) == cold.rows(4..<5))
+    #expect(warm.rows(0..<1) != warm.rows(4..<5))
+  }
+
+  @Test(
+    "A path's first frame is the image that sampling draws, bit for bit, and its last one is drawn from the other end",
+    arguments: InterpolationSpace.allCases, ["ddim", "ddpm"])
+  func ends(space: InterpolationSpace, sampler: String) throws {
+    let generator = try generator(model("sampling.sampler=\(sampler)"))
+    let interpolation = try Interpolation(space, mode: nil, frames: 7)
+    let (frames, reconstructions) = try generator.interpolate(interpolation, pairs: 3)
+    #expect(frames.rows == 21 && reconstructions?.rows == 21)
+    for pair in 0..<3 {
+      let (a, b) = (generator.draft(2 * pair), generator.draft(2 * pair + 1))
+      #expect(frames.rows(7 * pair..<7 * pair + 1) == (try generator.images(2 * pair..<2 * pair + 1)))
+      let last =
+        space == .z
+        ? Draft(z: b.z, start: a.start, noise: a.noise)
+        : Draft(z: a.z, start: b.start, noise: a.noise)
+      #expect(frames.rows(7 * pair + 6..<7 * pair + 7) == (try generator.refine([last])))
+    }
+  }
+
+  @Test("Frames of a z path share y_T and noise; frames of an xT path share z and keep the norm")
+  func shared() throws {
+    let generator = try generator(model())
+    let (a, b) = (generator.draft(0), generator.draft(1))
+    for draft in try Interpolation(.z, mode: nil, frames: 5).path(a, b) {
+      #expect(draft.start == a.start && draft.noise == a.noise)
+    }
+    let norm = a.start.squaredNorm.squareRoot()
+    let path = try Interpolation(.xT, mode: nil, frames: 5).path(a, b)
+    for draft in path {
+      #expect(draft.z == a.z && draft.noise == a.noise)
+      let share = b.start.squaredNorm.squareRoot() / norm
+      #expect(
+        (min(1, share) - 0.01...max(1, share) + 0.01).contains(
+          draft.start.squaredNorm.squareRoot() / norm))
+    }
+    #expect(problem { try Interpolation(.z, mode: nil, frames: 1) }.contains("2...1000"))
+  }
+
+  @Test("The unconditional baseline draws images, has no reconstructions, and no z to walk along")
+  func unconditional() throws {
+    let generator = try generator(
+      model("diffusion.formulation=none", "diffusion.condition=false"))
+    #expect(try generator.images(0..<3).rows == 3)
+    #expect(problem { try generator.reconstructions(0..<3) }.contains("no VAE"))
+    #expect(
+      problem { try generator.interpolate(Interpolation(.z, mode: nil, frames: 3), pairs: 1) }
+        .contains("--space xT"))
+    let paths = try generator.interpolate(Interpolation(.xT, mode: nil, frames: 3), pairs: 2)
+    #expect(paths.frames.rows == 6 && paths.reconstructions == nil)
+  }
+
+  @Test("A sheet has a grey line around every image; rows fill from the left")
+  func sheet() throws {
+    let images = Matrix(3, 4, [0, 0, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1])
+    let shape = ImageShape(height: 2, width: 2, channels: 1)
+    let png = try PNG.decode(
+      ImageGrid.png(images, shape: shape, columns: 2, scale: 1), file: "sheet")
+    #expect((png.width, png.height, png.channels) == (7, 7, 1))
+    let g: UInt8 = 96
+    #expect(
+      png.bytes == [
+        g, g, g, g, g, g, g,
+        g, 0, 0, g, 255, 255, g,
+        g, 0, 0, g, 255, 255, g,
+        g, g, g, g, g, g, g,
+        g, 0, 255, g, g, g, g,
+        g, 0, 255, g, g, g, g,
+        g, g, g, g, g, g, g,
+      ])
+  }
+
+  @Test("Images go to a sheet, an array or a folder, by the ending of the name")
+  func outputs() throws {
+    let images = Matrix(3, 4, [0, 0.25, 0.5, 0.75, 1, 1, 1, 1, 0, 1, 0, 1])
+    let shape = ImageShape(height: 2, width: 2, channels: 1)
+    try inTemporaryFolder { folder in
+      try ImageOutput("\(folder)/a.npy").write(images, shape: shape)
+      let array = try NPY.decode(File.read("\(folder)/a.npy"), file: "a.npy")
+      #expect(array == Tensor(shape: [3, 2, 2, 1], elements: images.elements))
+      let output = try ImageOutput("\(folder)/many")
+      try output.check()
+      try output.write(images, shape: shape)
+      let names = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/many").sorted()
+      #expect(names == ["00000.png", "00001.png", "00002.png"])
+      let first = try PNG.decode(File.read("\(folder)/many/00000.png"), file: "00000.png")
+      #expect(first.bytes == [0, 64, 128, 191])
+      #expect(problem { try ImageOutput("\(folder)/a.jpg") }.contains(".jpg is not known"))
+      #expect(
+        problem { try ImageOutput("\(folder)/none/a.png").check() }.contains("there is no folder"))
+      #expect(
+        problem { try ImageOutput("\(folder)/a.npy/b").check() }.contains("cannot be made"))
+    }
+  }
+}

@@ -1,0 +1,159 @@
+import Diffusion
+import Neural
+import Testing
+
+@testable import DiffuseVAE
+
+@Suite struct ModelTests {
+  static let pixels = 12
+
+  private func slice(rows: Int = 7) -> Slice {
+    Slice(
+      pixels: normal(rows, Self.pixels, seed: 3).sigmoid(), rows: 0..<rows, batch: rows, seed: 8,
+      step: 2)
+  }
+
+  @Test(
+    "Stage one: derivatives of the negative ELBO agree with finite differences",
+    arguments: VAESettings.Likelihood.allCases)
+  func vaeGradients(likelihood: VAESettings.Likelihood) {
+    var settings = VAESettings()
+    (settings.hidden, settings.latent) = ([10, 9], 3)
+    (settings.likelihood, settings.beta) = (likelihood, 0.7)
+    let vae = VAE(settings, pixels: Self.pixels, seed: 1).shaken(0.1)
+    let errors = worstGradientError(VAEObjective(), vae, slice())
+    #expect(errors.count == (likelihood == .gaussian ? 13 : 12))
+    for (name, error) in errors { #expect(error < 3e-3, "\(name)") }
+  }
+
+  @Test(
+    "Stage two: derivatives of the loss agree with finite differences",
+    arguments: Formulation.allCases, [PredictionTarget.noise, .original, .velocity])
+  func denoiserGradients(formulation: Formulation, target: PredictionTarget) throws {
+    var configuration = try small()
+    configuration.diffusion.formulation = formulation
+    configuration.diffusion.condition = formulation != .unconditional
+    configuration.diffusion.target = target
+    configuration.diffusion.loss = target
+    let vae = VAE(configuration.vae, pixels: Self.pixels, seed: 1)
+    let network = MLPDenoiser(
+      configuration.denoiser, pixels: Self.pixels, conditional: configuration.diffusion.condition,
+      timesteps: 50, seed: 1
+    ).shaken(0.1)
+    let objective = DiffusionObjective<MLPDenoiser>(
+      process: try DiffusionProcess(configuration.diffusion),
+      vae: configuration.hasVAE ? vae : nil)
+    let errors = worstGradientError(objective, network, slice())
+    #expect(errors.count == 4 + 2 + 2 * 6 + 2)
+    for (name, error) in errors { #expect(error < 3e-3, "\(name)") }
+  }
+
+  @Test("The reference networks have the sizes that are published for them")
+  func referenceSizes() {
+    let shape = ImageShape(height: 28, width: 28, channels: 1)
+    // 784·1024 + 1024·1024 + 1024·64 + 32·1024 + 1024·1024 + 1024·784, and biases
+    #expect(VAE(VAESettings(), pixels: shape.count, seed: 0).parameterCount == 3_806_032)
+    let denoiser = DenoiserSettings().network(
+      shape: shape, conditional: true, timesteps: 1000, seed: 0)
+    #expect(denoiser.parameterCount == 14_096_656)
+  }
+
+  @Test("Time features are 128 cosines, then 128 sines, of t·10000^(-k/128)")
+  func timeFeatures() {
+    var source = ParameterSource(seed: 0)
+    let table = TimeEmbedding(timesteps: 1000, features: 256, width: 4, &source).table
+    #expect(table.rows == 1000)
+    #expect(table[0, 0] == 1 && table[0, 127] == 1 && table[0, 128] == 0)
+    #expect(abs(table[700, 0] + 0.839_104_3) < 1e-6)  // cos 700
+    #expect(abs(table[700, 128] - 0.543_970_5) < 1e-6)  // sin 700
+    #expect(abs(table[700, 64] - 0.753_902) < 1e-5)  // cos 7
+    #expect(abs(table[700, 192] - 0.656_987) < 1e-5)  // sin 7
+  }
+
+  /// THEORY: with a first layer linear in [x, x̂0], blocks (W1, W2) under Formulation 2 are
+  /// Formulation 1 with (W1, W1 + W2).
+  @Test("Formulation 2 with (W1, W2) is Formulation 1 with (W1, W1 + W2): loss and samples")
+  func formulationIdentity() throws {
+    var configuration = try small("diffusion.formulation=centred")
+    let (width, pixels) = (24, Self.pixels)
+    let vae = VAE(configuration.vae, pixels: pixels, seed: 1)
+    let second = MLPDenoiser(
+      configuration.denoiser, pixels: pixels, conditional: true, timesteps: 50, seed: 1
+    ).shaken(0.1)
+    var first = second
+    first.visitParameters { name, parameter in
+      guard name == "input.weight" else { return }
+      for row in 0..<width {
+        for i in 0..<pixels { parameter.value[row, pixels + i] += parameter.value[row, i] }
+      }
+    }
+    var found: [(loss: Double, samples: Matrix)] = []
+    for (formulation, network) in [(Formulation.centred, second), (.concat, first)] {
+      configuration.diffusion.formulation = formulation
+      let objective = DiffusionObjective<MLPDenoiser>(
+        process: try DiffusionProcess(configuration.diffusion), vae: vae)
+      let shape = ImageShape(height: 3, width: 4, channels: 1)
+      let model = try Model(configuration, shape: shape, vae: vae, denoiser: network)
+      let options = SamplingOptions(configuration.sampling, threads: 1)
+      found.append(
+        (
+          objective.forward(network, slice()).terms[0],
+          try Generator(model, options).images(0..<6)
+        ))
+    }
+    #expect(abs(found[0].loss - found[1].loss) < 1e-5 * found[0].loss)
+    #expect(distance(found[0].samples, found[1].samples) < 1e-4)
+    #expect(found[0].samples.elements.contains { $0 > 0.05 && $0 < 0.95 })
+  }
+
+  @Test("A formulation's images and chains are each other's inverse; y and y + x̂0 are told apart")
+  func formulations() {
+    let (x, reconstruction) = (normal(3, 5, seed: 1), normal(3, 5, seed: 2))
+    var sum = x
+    sum.add(reconstruction)
+    for formulation in Formulation.allCases {
+      let y0 = formulation.chain(fromImage: x, reconstruction)
+      #expect(distance(formulation.image(fromChain: y0, reconstruction), x) < 1e-6)
+      let shifts = formulation == .centred || formulation == .residual
+      #expect(formulation.networkInput(x, reconstruction) == (shifts ? sum : x))
+      #expect((y0 == x) == (formulation != .residual))
+    }
+  }
+
+  @Test("With the exact x0, denoising returns it, for every target and formulation")
+  func recovery() throws {
+    /// A network that knows x0 and the noise.
+    struct Oracle: Denoiser {
+      let output: Matrix
+      func forward(
+        _ x: Matrix, condition: Matrix?, timesteps: [Int]
+      ) -> (output: Matrix, residuals: Int) { (output, 0) }
+      func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
+      var residualsPerImage: Int { 0 }
+      mutating func visit(
+        _ path: String, _ body: (String, inout Parameter) throws -> Void
+      ) rethrows {}
+    }
+    let x0 = normal(4, 6, seed: 1).clamped(to: -1...1)
+    let (noise, reconstruction) = (normal(4, 6, seed: 2), normal(4, 6, seed: 3))
+    for formulation in Formulation.allCases {
+      for target in PredictionTarget.allCases {
+        var settings = DiffusionSettings()
+        (settings.formulation, settings.target) = (formulation, target)
+        let process = try DiffusionProcess(settings)
+        let y0 = formulation.chain(fromImage: x0, reconstruction)
+        let (y, goal) = process.diffuse(
+          y0, noise: noise, timesteps: [Int](repeating: 300, count: 4))
+        let found = process.denoise(
+          y, at: process.schedule.level(300), Oracle(output: goal), reconstruction)
+        #expect(distance(found, y0) < 2e-5, "\(formulation) \(target)")
+      }
+    }
+  }
+}
+
+/// Largest absolute difference of two matrices of one shape.
+func distance(_ a: Matrix, _ b: Matrix) -> Float {
+  precondition(a.rows == b.rows && a.columns == b.columns)
+  return zip(a.elements, b.elements).map { abs($0 - $1) }.max() ?? 0
+}

@@ -1,0 +1,180 @@
+import Formats
+import Foundation
+import Neural
+import Testing
+
+@testable import DiffuseVAE
+
+@Suite struct TrainingTests {
+  @Test("Both stages give the same bits with 1, 2 and 3 threads")
+  func threads() throws {
+    try inTemporaryFolder { runs in
+      let configuration = try small()
+      let weights = try (1...3).map { threads in
+        let run = try trainedRun(
+          in: runs, name: "threads-\(threads)", configuration, threads: threads)
+        return try Stage.allCases.map { try File.read(run.weightsFile($0)) }
+      }
+      #expect(weights[0] == weights[1])
+      #expect(weights[0] == weights[2])
+    }
+  }
+
+  @Test("A stage resumed at any step ends with the same bits as one never stopped")
+  func resume() throws {
+    let configuration = try small()
+    let digits = try Dataset(configuration.data)
+    let vae = VAE(configuration.vae, pixels: 64, seed: 1)
+    try resume(VAEObjective(), vae, .vae, digits, configuration)
+    let network = MLPDenoiser(
+      configuration.denoiser, pixels: 64, conditional: true, timesteps: 50, seed: 1)
+    let objective = DiffusionObjective<MLPDenoiser>(
+      process: try DiffusionProcess(configuration.diffusion), vae: vae)
+    try resume(objective, network, .denoiser, digits, configuration)
+  }
+
+  private func resume<Goal: Objective>(
+    _ objective: Goal, _ network: Goal.Network, _ stage: Stage, _ digits: Dataset,
+    _ configuration: Configuration
+  ) throws {
+    // 40 steps of 50 out of 1 500 images: an epoch ends on the way.
+    var settings = configuration.settings(of: stage)
+    settings.steps = 40
+    func trainer(_ network: Goal.Network, step: Int) throws -> Trainer<Goal> {
+      try Trainer(
+        objective, network, images: digits.training, settings: settings, lanes: 3, seed: 7,
+        threads: 2, step: step)
+    }
+    var whole = try trainer(network, step: 0)
+    while !whole.isFinished { _ = try whole.advance() }
+    #expect(whole.network.parameters != network.parameters)
+    for stop in [1, 17, 29, 30, 31, 39] {
+      var first = try trainer(network, step: 0)
+      while first.step < stop { _ = try first.advance() }
+      let bytes = Weights.encodeState(
+        first.network, step: first.step, configuration: configuration)
+      var restored = network
+      let step = try Weights.decodeState(
+        SafeTensors(decoding: bytes, file: "state"), into: &restored,
+        configuration: configuration, path: "state")
+      #expect(step == stop)
+      var second = try trainer(restored, step: step)
+      while !second.isFinished { _ = try second.advance() }
+      #expect(second.network.parameters == whole.network.parameters, "\(stage) at \(stop)")
+    }
+  }
+
+  @Test("Training lowers the loss of both stages on held-out digits")
+  func learns() throws {
+    var configuration = try small("training.vae.steps=300", "training.denoiser.steps=300")
+    (configuration.training.vae.warmup, configuration.training.denoiser.warmup) = (10, 10)
+    let digits = try Dataset(configuration.data)
+    let test = try #require(digits.test)
+    let vae = VAE(configuration.vae, pixels: 64, seed: 1)
+    let network = MLPDenoiser(
+      configuration.denoiser, pixels: 64, conditional: true, timesteps: 50, seed: 1)
+    func losses<Goal: Objective>(
+      _ objective: Goal, _ network: Goal.Network, _ stage: Stage
+    ) throws -> (before: Double, after: Double, network: Goal.Network) {
+      var trainer = try Trainer(
+        objective, network, images: digits.training, settings: configuration.settings(of: stage),
+        lanes: 2, seed: 7, threads: 2)
+      let before = try trainer.evaluate(on: test)[0]
+      while !trainer.isFinished { _ = try trainer.advance() }
+      return (before, try trainer.evaluate(on: test)[0], trainer.network.averaged)
+    }
+    let first = try losses(VAEObjective(), vae, .vae)
+    #expect(first.after < 0.75 * first.before, "\(first.before) → \(first.after)")
+    let objective = DiffusionObjective<MLPDenoiser>(
+      process: try DiffusionProcess(configuration.diffusion), vae: first.network)
+    let second = try losses(objective, network, .denoiser)
+    #expect(second.after < 0.5 * second.before, "\(second.before) → \(second.after)")
+  }
+
+  @Test("The rate rises linearly, then falls as a cosine to its final ratio")
+  func rate() {
+    var settings = StageSettings()
+    (settings.rate, settings.warmup, settings.finalRatio) = (0.1, 10, 0.2)
+    #expect(abs(settings.rate(at: 0, of: 110) - 0.01) < 1e-15)
+    #expect(abs(settings.rate(at: 9, of: 110) - 0.1) < 1e-15)
+    #expect(abs(settings.rate(at: 10, of: 110) - 0.1) < 1e-15)
+    #expect(abs(settings.rate(at: 60, of: 110) - 0.06) < 1e-15)
+    #expect(abs(settings.rate(at: 110, of: 110) - 0.02) < 1e-15)
+    settings.warmup = 0
+    #expect(abs(settings.rate(at: 0, of: 1) - 0.1) < 1e-15)
+  }
+
+  @Test("An epoch visits every image once, in an order of its own")
+  func epochs() throws {
+    /// Counts what it is shown: every image is its own number.
+    struct Recorder: Objective {
+      struct Nothing: Parameterized {
+        mutating func visit(
+          _ path: String, _ body: (String, inout Parameter) throws -> Void
+        ) rethrows {}
+      }
+      let terms = ["sum"]
+      func forward(_ network: Nothing, _ slice: Slice) -> (terms: [Double], residuals: Int) {
+        // A different power of two for each image, so that sums tell sets apart.
+        let ids = slice.pixels.elements.map { Int(($0 * 255).rounded()) }
+        return ([ids.reduce(0.0) { $0 + Double(sign: .plus, exponent: $1, significand: 1) }], 0)
+      }
+      func backward(_ network: Nothing, _ residuals: Int, _ gradients: inout Gradients) {}
+    }
+    let images = ByteImages(count: 48, height: 1, width: 1, channels: 1, bytes: Array(0..<48))
+    var settings = StageSettings()
+    (settings.batch, settings.epochs) = (12, 3)
+    var trainer = try Trainer(
+      Recorder(), Recorder.Nothing(), images: images, settings: settings, lanes: 5, seed: 1,
+      threads: 2)
+    #expect(trainer.totalSteps == 12)
+    var batches: [Double] = []
+    while !trainer.isFinished { batches.append(try trainer.advance().terms[0]) }
+    let all = Double(sign: .plus, exponent: 48, significand: 1) - 1
+    for epoch in 0..<3 { #expect(batches[4 * epoch..<4 * epoch + 4].reduce(0, +) == all) }
+    #expect(Set(batches).count == 12)
+    settings.batch = 49
+    #expect(throws: UserError.self) {
+      try Trainer(
+        Recorder(), Recorder.Nothing(), images: images, settings: settings, lanes: 5, seed: 1,
+        threads: 2)
+    }
+  }
+
+  @Test("A training that diverges stops with the step that did it, the weights as they were")
+  func divergence() throws {
+    let configuration = try small()
+    var vae = VAE(configuration.vae, pixels: 64, seed: 1)
+    vae.visitParameters { name, parameter in
+      if name == "decoder.0.weight" { parameter.value.elements[0] = .infinity }
+    }
+    let before = vae.parameters
+    var trainer = try Trainer(
+      VAEObjective(), vae, images: try Dataset(DataSettings()).training,
+      settings: configuration.training.vae, lanes: 2, seed: 1, threads: 2)
+    #expect(problem { try trainer.advance() }.hasPrefix("training diverged at step 0"))
+    #expect(trainer.network.parameters == before)
+    #expect(trainer.step == 0)
+  }
+
+  @Test("A run is a folder with everything in its place, and resuming needs no state once done")
+  func folder() throws {
+    try inTemporaryFolder { runs in
+      let run = try trainedRun(in: runs, try small())
+      for path in ["config.yaml", "vae.safetensors", "denoiser.safetensors", "metrics.jsonl"] {
+        #expect(FileManager.default.fileExists(atPath: "\(run.folder)/\(path)"))
+      }
+      let samples = try FileManager.default.contentsOfDirectory(atPath: run.folder + "/samples")
+      #expect(
+        samples.sorted() == [
+          "denoiser-0000006.png", "denoiser-0000012.png", "vae-0000006.png", "vae-0000012.png",
+        ])
+      #expect(try FileManager.default.contentsOfDirectory(atPath: run.folder + "/state").isEmpty)
+      let lines = String(decoding: try File.read(run.metricsFile), as: UTF8.self).split(
+        separator: "\n")
+      // 12 steps of two stages, a line for each, and two evaluations of each.
+      #expect(lines.count == 2 * (12 + 2))
+      #expect(try run.configuration() == small())
+    }
+  }
+}

@@ -61,6 +61,9 @@ let package = Package(
     .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
     .testTarget(name: "DiffuseVAETests", dependencies: ["DiffuseVAE"]),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: ["diffusevae-train", "diffusevae-sample", "interpolate"]),
   ],
   swiftLanguageModes: [.v6]
 )

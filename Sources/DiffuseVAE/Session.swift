@@ -13,6 +13,8 @@ public enum Session {
   public static func begin(_ command: String) -> Logger {
     BLAS.useOneThreadPerProduct()
     Memory.keepFreedBuffers()
+    // Writing past a file-size limit is then an error of `write`, in which the file is named.
+    signal(SIGXFSZ, SIG_IGN)
     LoggingSystem.bootstrap { _ in PlainLogHandler() }
     return Logger(label: command)
   }

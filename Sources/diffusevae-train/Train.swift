@@ -51,6 +51,9 @@ struct Train: ParsableCommand {
   @Flag(help: "Print the resolved configuration, sizes, memory and time, and stop.")
   var dryRun = false
 
+  @Flag(help: "Print every setting, its default and what is allowed, as a table, and stop.")
+  var settings = false
+
   func validate() throws {
     guard (1...1024).contains(threads) else {
       throw ValidationError("--threads is \(threads); it must be in 1...1024")
@@ -58,6 +61,7 @@ struct Train: ParsableCommand {
   }
 
   func run() throws {
+    if settings { return print(Configuration.reference, terminator: "") }
     var request = TrainingRequest()
     request.configuration = config
     request.overrides = overrides
@@ -80,7 +84,7 @@ struct Train: ParsableCommand {
     let training = Training(run, configuration, data: data, threads: threads, logger: logger)
     guard try training.train(stages) else {
       logger.notice("go on with: swift run diffusevae-train --resume \(run.name)")
-      throw ExitCode(130)
+      throw ExitCode(Interruption.exitCode)
     }
     if run.isComplete {
       logger.info("finished; the next thing to type: swift run diffusevae-sample --run \(run.name)")

@@ -9,22 +9,29 @@ import Synchronization
 /// Ctrl-C and a polite request to end (SIGTERM): the first asks the training loop to stop after the
 /// step, the second leaves at once.
 public enum Interruption {
-  private static let requested = Atomic<Bool>(false)
+  /// The signal that came; 0 for none.
+  private static let received = Atomic<Int32>(0)
 
-  public static var isRequested: Bool { requested.load(ordering: .relaxed) }
+  public static var isRequested: Bool { received.load(ordering: .relaxed) != 0 }
+
+  /// What a process that a signal ended exits with: 128 and the signal's number.
+  public static var exitCode: Int32 { 128 + received.load(ordering: .relaxed) }
 
   /// Takes both signals over for the rest of the process.
   public static func install() {
     // Made before a signal can arrive: a handler must not initialise anything.
-    requested.store(false, ordering: .relaxed)
+    received.store(0, ordering: .relaxed)
+    var signals = sigset_t()
+    sigemptyset(&signals)
     for number in [SIGINT, SIGTERM] {
+      sigaddset(&signals, number)
       signal(number) { number in
-        let (wasRequested, _) = Interruption.requested.compareExchange(
-          expected: false, desired: true, ordering: .relaxed)
-        if !wasRequested { _exit(128 + number) }
+        let (isFirst, _) = Interruption.received.compareExchange(
+          expected: 0, desired: number, ordering: .relaxed)
+        if !isFirst { _exit(128 + number) }
       }
     }
-    // Writing past a file-size limit is then an error of `write`, which names the file.
-    signal(SIGXFSZ, SIG_IGN)
+    // A launcher's thread may have had them blocked, and a child inherits that.
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
   }
 }

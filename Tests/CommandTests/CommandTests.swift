@@ -1,0 +1,315 @@
+import Foundation
+import Testing
+
+/// The built commands, run as a user runs them.
+@Suite(.serialized) struct CommandTests {
+  static let settings = """
+    vae: {hidden: [16], latent: 4}
+    diffusion: {steps: 40}
+    denoiser: {width: 16, blocks: 1, embedding: 8}
+    training:
+      vae: {steps: 20, batch: 50}
+      denoiser: {steps: 20, batch: 50}
+      grids: 2
+    sampling: {steps: 4}
+    """
+
+  @Test("Train, sample and interpolate with nothing but their defaults")
+  func wholeRoad() throws {
+    let place = try Place()
+    defer { place.remove() }
+    let trained = try place.run("diffusevae-train", "--config", "small.yaml")
+    #expect(trained.status == 0, "\(trained.errors)")
+    #expect(trained.output == "runs/small\n")
+    #expect(trained.errors.contains("ELBO of the test images"))
+    #expect(trained.errors.contains("swift run diffusevae-sample --run small"))
+
+    let sampled = try place.run("diffusevae-sample")
+    #expect(sampled.output == "runs/small/samples.png\n", "\(sampled.errors)")
+    #expect(try place.size("runs/small/samples.png") > 100)
+    let first = try place.run("diffusevae-sample", "--out", "a.npy", "--count", "3")
+    #expect(first.status == 0)
+    // 3 images of 8×8 floats behind a header of 128 bytes.
+    #expect(try place.size("a.npy") == 128 + 3 * 64 * 4)
+    #expect(try place.run("diffusevae-sample", "--out", "many", "--count", "3").status == 0)
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: place.folder + "/many").count == 3)
+
+    for space in ["z", "xT"] {
+      let path = try place.run("interpolate", "--space", space)
+      #expect(path.output == "runs/small/interpolation-\(space).png\n", "\(path.errors)")
+    }
+    let between = try place.run(
+      "interpolate", "--space", "z", "--from", "0", "--to", "5", "--rows", "2", "--frames", "3",
+      "--out", "b.npy")
+    #expect(between.status == 0, "\(between.errors)")
+    #expect(try place.size("b.npy") == 128 + 6 * 64 * 4)
+
+    // A second run of the same file gets a number; nothing is overwritten.
+    #expect(try place.run("diffusevae-train", "--config", "small.yaml").output == "runs/small-2\n")
+    let taken = try place.run("diffusevae-train", "--config", "small.yaml", "--name", "small")
+    #expect(taken.status == 1)
+    #expect(taken.errors.contains("runs/small is there already"))
+  }
+
+  @Test("Stages can be trained one by one, and give what training both at once gives")
+  func stages() throws {
+    let place = try Place()
+    defer { place.remove() }
+    let early = try place.run("diffusevae-train", "--config", "small.yaml", "--stage", "diffusion")
+    #expect(early.errors.contains("no run that has finished stage one"))
+    #expect(try place.run("diffusevae-train", "--config", "small.yaml", "--name", "all").status == 0)
+    let first = ["--config", "small.yaml", "--name", "two", "--stage", "vae"]
+    #expect(try place.run("diffusevae-train", first).status == 0)
+    let half = try place.run("diffusevae-sample", "--run", "two")
+    #expect(half.status == 1)
+    #expect(half.errors.contains("denoiser.safetensors is missing"))
+    #expect(try place.run("diffusevae-sample", "--run", "two", "--stage", "vae").status == 0)
+    let second = ["--config", "small.yaml", "--name", "two", "--stage", "diffusion"]
+    #expect(try place.run("diffusevae-train", second).status == 0)
+    for file in ["vae.safetensors", "denoiser.safetensors"] {
+      #expect(try place.read("runs/all/\(file)") == place.read("runs/two/\(file)"))
+    }
+  }
+
+  @Test("Ctrl-C writes a checkpoint; resuming ends with the bits of a run never stopped")
+  func interruption() throws {
+    let place = try Place()
+    defer { place.remove() }
+    let steps = ["--set", "training.vae.steps=6000", "--set", "training.denoiser.steps=6000"]
+    let arguments = ["--config", "small.yaml"] + steps
+    #expect(try place.run("diffusevae-train", arguments + ["--name", "whole"]).status == 0)
+    for (signal, stage) in [(SIGINT, "vae"), (SIGTERM, "denoiser")] {
+      let process = try place.start("diffusevae-train", arguments + ["--name", stage])
+      // The first grid of the stage shows that it is under way.
+      let grid = "runs/\(stage)/samples/\(stage)-0003000.png"
+      for _ in 0..<30_000 where !place.has(grid) { usleep(2000) }
+      kill(process.processIdentifier, signal)
+      process.waitUntilExit()
+      #expect(process.terminationStatus == (signal == SIGINT ? 130 : 143))
+      #expect(place.has("runs/\(stage)/state/\(stage).safetensors"))
+      let resumed = try place.run("diffusevae-train", "--resume")
+      #expect(resumed.status == 0, "\(resumed.errors)")
+      #expect(resumed.errors.contains("going on from step"))
+      for file in ["vae.safetensors", "denoiser.safetensors"] {
+        #expect(try place.read("runs/whole/\(file)") == place.read("runs/\(stage)/\(file)"))
+      }
+    }
+  }
+
+  @Test("A dry run says what it would cost, and writes nothing")
+  func dryRun() throws {
+    let place = try Place()
+    defer { place.remove() }
+    let result = try place.run("diffusevae-train", "--config", "small.yaml", "--dry-run")
+    #expect(result.status == 0, "\(result.errors)")
+    // 64·16 + 16 + 16·8 + 8 + 4·16 + 16 + 16·64 + 64
+    #expect(result.output.contains("stage one: 2344 parameters, 20 steps"))
+    #expect(result.output.contains("latent: 4"))
+    #expect(!place.has("runs"))
+  }
+
+  /// Arguments, and a part of the one sentence that they must lead to.
+  static let mistakes: [(command: [String], sentence: String)] = [
+    (["diffusevae-train"], "--config FILE is needed"),
+    (["diffusevae-train", "--config", "none.yaml"], "none.yaml: cannot be read: No such file"),
+    (["diffusevae-train", "--config", "bad.yaml"], "bad.yaml:1:7: vae.latnt is not a setting"),
+    (["diffusevae-train", "--config", "bad.yaml"], "bad.yaml:2:19: training.lanes must be"),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--set", "vae.latent=0"],
+      "--set vae.latent=0: vae.latent must be an integer in 1…65536, not 0"
+    ),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--set", "training.vae.batch=2000"],
+      "training.vae.batch is 2000, more than the 1500 training images"
+    ),
+    (["diffusevae-train", "--config", "small.yaml", "--set", "data.set=mnist"], "no images of the set"),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--set", "data={set: x, folder: idx}"],
+      "idx/train-images-idx3-ubyte: "
+    ),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--set", "data={set: x, folder: labels}"],
+      "labels/train-labels-idx1-ubyte: 3 labels for 2 images"
+    ),
+    (["diffusevae-train", "--config", "small.yaml", "--name", "a/b"], "cannot name a run"),
+    (["diffusevae-train", "--config", "small.yaml", "--runs", "file"], "file/small: the folder cannot"),
+    (["diffusevae-train", "--config", "small.yaml", "--resume"], "leave --config"),
+    (["diffusevae-train", "--resume"], "runs: no run that is unfinished here"),
+    (["diffusevae-train", "--resume", "small"], "runs/small: no such run"),
+    (["diffusevae-train", "--config", "small.yaml", "--threads", "0"], "--threads is 0"),
+    (["diffusevae-sample"], "runs: no run that is complete here"),
+    (["diffusevae-sample", "--run", "nothing"], "runs/nothing: no such run"),
+    (["diffusevae-sample", "--count", "0"], "--count is 0; it must be in 1...1000000"),
+    (["diffusevae-sample", "--sampler", "euler"], "euler"),
+    (["interpolate"], "--space"),
+    (["interpolate", "--space", "xT", "--to", "3"], "an xT path holds z"),
+  ]
+
+  @Test("Every mistake gets a sentence and a non-zero exit", arguments: mistakes.indices)
+  func mistake(index: Int) throws {
+    let place = try Place()
+    defer { place.remove() }
+    try place.write("vae: {latnt: 3}\ntraining: {lanes: 0}\n", to: "bad.yaml")
+    try place.write("not a folder", to: "file")
+    try place.write("no images at all", to: "idx/train-images-idx3-ubyte")
+    try place.write(
+      [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 7, 9], to: "labels/train-images-idx3-ubyte")
+    try place.write([0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 2], to: "labels/train-labels-idx1-ubyte")
+    let (command, sentence) = Self.mistakes[index]
+    let result = try place.run(command[0], Array(command.dropFirst()))
+    #expect(result.status != 0 && !result.crashed)
+    #expect(result.errors.contains(sentence), "\(result.errors)")
+    #expect(result.output.isEmpty)
+    #expect(!place.has("runs"))
+  }
+
+  @Test("Damaged or foreign files of a run are named, and a run is not touched by failing")
+  func damage() throws {
+    let place = try Place()
+    defer { place.remove() }
+    #expect(try place.run("diffusevae-train", "--config", "small.yaml").status == 0)
+    #expect(
+      try place.run(
+        "diffusevae-train", "--config", "small.yaml", "--set", "denoiser.width=20", "--name", "wide"
+      ).status == 0)
+    let weights = "runs/small/denoiser.safetensors"
+    let whole = try place.read(weights)
+    func sampling(fails sentence: String, with bytes: [UInt8]) throws {
+      try place.write(bytes, to: weights)
+      let result = try place.run("diffusevae-sample", "--run", "small", "--out", "x.png")
+      #expect(result.status == 1 && !result.crashed)
+      #expect(
+        result.errors.contains(weights) && result.errors.contains(sentence), "\(result.errors)")
+      #expect(!place.has("x.png"))
+    }
+    try sampling(fails: "bytes", with: Array(whole.prefix(whole.count / 2)))
+    try sampling(fails: "bytes", with: [])
+    try sampling(
+      fails: "belongs to another architecture",
+      with: place.read("runs/wide/denoiser.safetensors"))
+    try sampling(
+      fails: "belongs to another architecture", with: place.read("runs/small/vae.safetensors"))
+    try place.write(whole, to: weights)
+    #expect(try place.run("diffusevae-sample", "--run", "small", "--out", "x.png").status == 0)
+
+    let nowhere = try place.run("diffusevae-sample", "--out", "none/x.png")
+    #expect(nowhere.status == 1 && nowhere.errors.contains("there is no folder"))
+    let ending = try place.run("diffusevae-sample", "--out", "x.jpg")
+    #expect(ending.status == 1 && ending.errors.contains(".jpg is not known here"))
+    let many = try place.run("diffusevae-sample", "--steps", "41")
+    #expect(many.status == 1 && many.errors.contains("1...40"))
+    let range = try place.run("interpolate", "--space", "z", "--from", "295")
+    #expect(range.status == 1 && range.errors.contains("has images 0...296"))
+
+    try place.write("vae: {latent: 5}\n", to: "runs/small/config.yaml")
+    let other = try place.run("diffusevae-sample", "--run", "small")
+    #expect(other.status == 1 && other.errors.contains("another architecture"))
+  }
+
+  @Test("A full disk is a sentence, and leaves what stood before")
+  func fullDisk() throws {
+    let place = try Place()
+    defer { place.remove() }
+    #expect(try place.run("diffusevae-train", "--config", "small.yaml").status == 0)
+    #expect(try place.run("diffusevae-sample", "--out", "x.npy", "--count", "2").status == 0)
+    let before = try place.read("x.npy")
+    // Files may have 1 KiB at most here: the next array does not fit.
+    let full = try place.shell(
+      "ulimit -f 1; exec \(Place.command("diffusevae-sample")) --out x.npy --count 64")
+    #expect(full.status == 1 && !full.crashed, "\(full.errors)")
+    #expect(full.errors.contains("x.npy: cannot be written: File too large"))
+    #expect(try place.read("x.npy") == before)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: place.folder).count == 3)
+    let training = try place.shell(
+      "ulimit -f 1; exec \(Place.command("diffusevae-train")) --config small.yaml")
+    #expect(training.status == 1 && !training.crashed)
+    #expect(training.errors.contains("cannot be written"))
+  }
+}
+
+/// A folder of its own with `small.yaml` in it, where commands run.
+struct Place {
+  let folder: String
+
+  struct Result {
+    let output, errors: String
+    let status: Int32
+    let crashed: Bool
+  }
+
+  init() throws {
+    folder = NSTemporaryDirectory() + "diffusevae-command-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try write(CommandTests.settings, to: "small.yaml")
+  }
+
+  func remove() { try? FileManager.default.removeItem(atPath: folder) }
+
+  /// The commands are built beside the tests.
+  static func command(_ name: String) -> String {
+    let tests = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+    return tests.deletingLastPathComponent().appendingPathComponent(name).path
+  }
+
+  func start(_ name: String, _ arguments: [String]) throws -> Process {
+    try start(Self.command(name), arguments, output: FileHandle.nullDevice, errors: .nullDevice)
+  }
+
+  func run(_ name: String, _ arguments: String...) throws -> Result { try run(name, arguments) }
+
+  func run(_ name: String, _ arguments: [String]) throws -> Result {
+    try result(Self.command(name), arguments)
+  }
+
+  func shell(_ script: String) throws -> Result { try result("/bin/sh", ["-c", script]) }
+
+  private func result(_ path: String, _ arguments: [String]) throws -> Result {
+    // Into files: two pipes that are read one after the other can block each other.
+    let names = ["out", "err"].map { "\(folder)-\($0)" }
+    let handles = names.map { name in
+      _ = FileManager.default.createFile(atPath: name, contents: nil)
+      return FileHandle(forWritingAtPath: name) ?? .nullDevice
+    }
+    defer { for name in names { try? FileManager.default.removeItem(atPath: name) } }
+    let process = try start(path, arguments, output: handles[0], errors: handles[1])
+    process.waitUntilExit()
+    let texts = try names.map { try String(contentsOfFile: $0, encoding: .utf8) }
+    return Result(
+      output: texts[0], errors: texts[1], status: process.terminationStatus,
+      crashed: process.terminationReason == .uncaughtSignal)
+  }
+
+  private func start(
+    _ path: String, _ arguments: [String], output: FileHandle, errors: FileHandle
+  ) throws -> Process {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: path)
+    process.arguments = arguments
+    process.currentDirectoryURL = URL(fileURLWithPath: folder)
+    process.environment = ProcessInfo.processInfo.environment.filter {
+      $0.key != "DIFFUSEVAE_DATA"
+    }
+    process.standardOutput = output
+    process.standardError = errors
+    try process.run()
+    return process
+  }
+
+  func has(_ path: String) -> Bool { FileManager.default.fileExists(atPath: "\(folder)/\(path)") }
+
+  func read(_ path: String) throws -> [UInt8] {
+    Array(try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(path)")))
+  }
+
+  func size(_ path: String) throws -> Int { try read(path).count }
+
+  func write(_ text: String, to path: String) throws { try write(Array(text.utf8), to: path) }
+
+  func write(_ bytes: [UInt8], to path: String) throws {
+    let url = URL(fileURLWithPath: "\(folder)/\(path)")
+    try FileManager.default.createDirectory(
+      at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data(bytes).write(to: url)
+  }
+}

@@ -11,10 +11,13 @@ public enum Session {
   ///
   /// - Returns: the logger of the command.
   public static func begin(_ command: String) -> Logger {
-    BLAS.useOneThreadPerProduct()
     Memory.keepFreedBuffers()
-    // Writing past a file-size limit is then an error of `write`, in which the file is named.
+    // Writing past a file-size limit, or to a pipe that nobody reads any more, is then an error of
+    // `write` and not the end.
     signal(SIGXFSZ, SIG_IGN)
+    signal(SIGPIPE, SIG_IGN)
+    // A closed standard stream's number would go to the next file, and with it what is printed.
+    for stream in Int32(0)...2 where fcntl(stream, F_GETFD) < 0 { _ = open("/dev/null", O_RDWR) }
     LoggingSystem.bootstrap { _ in PlainLogHandler() }
     return Logger(label: command)
   }
@@ -41,6 +44,6 @@ private struct PlainLogHandler: LogHandler {
 
   func log(event: LogEvent) {
     let level = event.level >= .warning ? "\(event.level): " : ""
-    FileHandle.standardError.write(Data("\(level)\(event.message)\n".utf8))
+    StandardError.write("\(level)\(event.message)\n")
   }
 }

@@ -11,8 +11,8 @@ public enum File {
   /// All bytes of the regular file at `path`.
   ///
   /// Throws `FormatError` if it cannot be read, is a folder, a pipe or a device, or is larger than
-  /// `limit` bytes.
-  public static func read(_ path: String, limit: Int = 1 << 32) throws -> [UInt8] {
+  /// `limit` bytes: unless given, than the machine's memory.
+  public static func read(_ path: String, limit: Int = physicalMemory) throws -> [UInt8] {
     // Non-blocking, or opening a pipe that nobody writes to would wait forever.
     let file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard file >= 0 else { throw failure("read", path) }
@@ -80,6 +80,13 @@ public enum File {
     renamed = true
     // Some file systems cannot sync a folder and answer EINVAL; there is nothing more to do there.
     guard fsync(folder) == 0 || errno == EINVAL else { throw failure("synced", path) }
+  }
+
+  /// Bytes of the machine's memory.
+  public static var physicalMemory: Int {
+    let pages = sysconf(Int32(_SC_PHYS_PAGES)).multipliedReportingOverflow(
+      by: sysconf(Int32(_SC_PAGESIZE)))
+    return pages.overflow ? .max : max(1 << 20, pages.partialValue)
   }
 
   /// The folder of `path` and the name in it, which is empty if `path` ends in a slash.

@@ -92,6 +92,17 @@ extension Matrix {
     }
   }
 
+  /// Whether no element is infinite or not a number.
+  public var isFinite: Bool {
+    // 0 · x is 0 unless x is infinite or NaN, and then NaN.
+    let x = elements.span
+    return blocked(elements.count) { range in
+      var sum: Float = 0
+      for i in range { sum = Relaxed.multiplyAdd(0, x[i], sum) }
+      return sum
+    } == 0
+  }
+
   /// Σ x² over all elements.
   public var squaredNorm: Double { elements.squaredNorm }
 

@@ -65,6 +65,14 @@ public struct Matrix: Equatable, Sendable {
     elements.map { UInt8(max(0, min(255, (255 * $0).rounded()))) }
   }
 
+  /// Makes row `row` equal to row `otherRow` of `other`.
+  public mutating func replaceRow(_ row: Int, by other: Matrix, _ otherRow: Int) {
+    precondition(columns == other.columns, "rows of one width")
+    elements.replaceSubrange(
+      row * columns..<(row + 1) * columns,
+      with: other.elements[otherRow * columns..<(otherRow + 1) * columns])
+  }
+
   /// The columns in `range` of every row.
   public func columns(_ range: Range<Int>) -> Matrix {
     var taken: [Float] = []

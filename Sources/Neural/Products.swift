@@ -45,6 +45,7 @@ extension Matrix {
       a.inner == b.outer && rows == a.outer && columns == b.inner,
       "[\(rows), \(columns)] is not [\(a.outer), \(a.inner)] times [\(b.outer), \(b.inner)]")
     guard !elements.isEmpty, a.inner > 0 else { return }
+    BLAS.oneThreadPerProduct
     cblas_sgemm(
       CblasRowMajor, a.flag, b.flag, Int32(a.outer), Int32(b.inner), Int32(a.inner),
       1, a.matrix.elements, Int32(a.matrix.columns), b.matrix.elements, Int32(b.matrix.columns),
@@ -54,9 +55,10 @@ extension Matrix {
 
 /// The linear-algebra library behind the products.
 public enum BLAS {
-  /// Gives every product a single thread. The machine's cores are used by lanes of the batch
-  /// (``concurrently(_:threads:_:)``), whose sums do not depend on how many cores there are.
-  public static func useOneThreadPerProduct() { openblas_set_num_threads(1) }
+  /// Set before the first product. The machine's cores are used by lanes of the batch
+  /// (``concurrently(_:threads:_:)``), whose sums do not depend on how many cores there are; those
+  /// of a product that several threads share do.
+  fileprivate static let oneThreadPerProduct: Void = openblas_set_num_threads(1)
 
   /// The processor kernels that OpenBLAS chose, or was told to use, such as `SkylakeX`.
   public static var coreName: String {

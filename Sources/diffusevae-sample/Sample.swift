@@ -60,7 +60,7 @@ struct Sample: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "X.png: one sheet; X.npy: float32 [N, H, W, C] in [0, 1]; other: a folder of PNGs. "
+      "X.png: one sheet; X.npy: float32 [N, H, W, C] in [0, 1]; no ending: a folder of PNGs. "
         + "samples.png in the run's folder if not given.", valueName: "path"))
   var out: String?
 
@@ -71,6 +71,10 @@ struct Sample: ParsableCommand {
     guard (1...1024).contains(threads) else {
       throw ValidationError("--threads is \(threads); it must be in 1...1024")
     }
+    let refines = sampler == nil && steps == nil && eta == nil && variance == nil && spacing == nil
+    guard stage == .all || refines else {
+      throw ValidationError("--stage vae takes no sampler and none of its options")
+    }
   }
 
   func run() throws {
@@ -79,6 +83,12 @@ struct Sample: ParsableCommand {
     let output = try ImageOutput(out ?? "\(run.folder)/samples.png")
     let model = try Model(of: run, needsDenoiser: stage == .all)
     var options = SamplingOptions(model.configuration.sampling, threads: threads)
+    if eta != nil, (sampler ?? options.sampler) == .ddpm {
+      throw ValidationError("--eta is for --sampler ddim")
+    }
+    if variance != nil, (sampler ?? options.sampler) == .ddim {
+      throw ValidationError("--variance is for --sampler ddpm")
+    }
     options.sampler = sampler ?? options.sampler
     options.steps = steps ?? options.steps
     options.eta = eta ?? options.eta
@@ -88,7 +98,7 @@ struct Sample: ParsableCommand {
     options.seed = seed
     options.batch = batch
     let generator = try Generator(model, options)
-    try output.check()
+    try output.check(count: count, shape: model.shape)
     let images = try stage == .vae
       ? generator.reconstructions(0..<count) : generator.images(0..<count)
     try output.write(images, shape: model.shape)

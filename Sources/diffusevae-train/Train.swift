@@ -71,7 +71,7 @@ struct Train: ParsableCommand {
     request.runs = runs
     let logger = Session.begin("diffusevae-train")
     let (known, configuration, data) = try request.resolve()
-    let stages = request.stages(of: configuration)
+    let stages = try request.stages(of: configuration)
     if dryRun {
       print(configuration.yaml)
       print(try Estimate(configuration, data: data, stages: stages, threads: threads))
@@ -83,13 +83,13 @@ struct Train: ParsableCommand {
     logger.info("\(Session.describe(threads: threads))")
     let training = Training(run, configuration, data: data, threads: threads, logger: logger)
     guard try training.train(stages) else {
-      logger.notice("go on with: swift run diffusevae-train --resume \(run.name)")
+      logger.notice("go on with: \(run.resumption)")
       throw ExitCode(Interruption.exitCode)
     }
     if run.isComplete {
-      logger.info("finished; the next thing to type: swift run diffusevae-sample --run \(run.name)")
+      logger.info("finished; the next thing to type: \(run.sampling)")
     } else {
-      logger.info("go on with: swift run diffusevae-train --resume \(run.name)")
+      logger.info("go on with: \(run.resumption)")
     }
     print(run.folder)
   }

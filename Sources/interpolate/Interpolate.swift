@@ -53,7 +53,7 @@ struct Interpolate: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "X.png: a sheet; X.npy: the refined frames; other: a folder of them. "
+      "X.png: a sheet; X.npy: the refined frames; no ending: a folder of them. "
         + "interpolation-SPACE.png in the run's folder if not given.", valueName: "path"))
   var out: String?
 
@@ -80,7 +80,7 @@ struct Interpolate: ParsableCommand {
     options.seed = seed
     let generator = try Generator(model, options)
     let interpolation = try Interpolation(space, mode: mode, frames: frames)
-    try output.check()
+    try output.check(count: 2 * rows * frames, shape: model.shape, columns: frames)
     let first = try from.map { try model.encode(held: $0, count: rows) }
     let last = try to.map { try model.encode(held: $0, count: rows) }
     let paths = try generator.interpolate(interpolation, pairs: rows, from: first, to: last)

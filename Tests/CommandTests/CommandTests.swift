@@ -22,7 +22,7 @@ import Testing
     #expect(trained.status == 0, "\(trained.errors)")
     #expect(trained.output == "runs/small\n")
     #expect(trained.errors.contains("ELBO of the test images"))
-    #expect(trained.errors.contains("swift run diffusevae-sample --run small"))
+    #expect(trained.errors.contains("swift run diffusevae-sample --run runs/small"))
 
     let sampled = try place.run("diffusevae-sample")
     #expect(sampled.output == "runs/small/samples.png\n", "\(sampled.errors)")
@@ -133,7 +133,23 @@ import Testing
       "labels/train-labels-idx1-ubyte: 3 labels for 2 images"
     ),
     (["diffusevae-train", "--config", "small.yaml", "--name", "a/b"], "cannot name a run"),
-    (["diffusevae-train", "--config", "small.yaml", "--runs", "file"], "file/small: the folder cannot"),
+    (["diffusevae-train", "--config", "small.yaml", "--name=-x"], "cannot name a run"),
+    (["diffusevae-train", "--config", "small.yaml", "--runs", ""], "--runs must name a folder"),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--dry-run", "--set", "denoiser.width=65536",
+        "--set", "denoiser.blocks=256"],
+      "training stage two takes about"
+    ),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--stage", "vae", "--set",
+        "diffusion.formulation=none"],
+      "has no VAE to train"
+    ),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--set", "data={set: x, folder: two}"],
+      "images are 1x1x2; they must have 1, 3 or 4 channels"
+    ),
+    (["diffusevae-train", "--config", "small.yaml", "--runs", "file"], "file: the folder cannot"),
     (["diffusevae-train", "--config", "small.yaml", "--resume"], "leave --config"),
     (["diffusevae-train", "--resume"], "runs: no run that is unfinished here"),
     (["diffusevae-train", "--resume", "small"], "runs/small: no such run"),
@@ -156,6 +172,9 @@ import Testing
     try place.write(
       [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 7, 9], to: "labels/train-images-idx3-ubyte")
     try place.write([0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 2], to: "labels/train-labels-idx1-ubyte")
+    try place.write(
+      [0, 0, 8, 4, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 7, 9],
+      to: "two/train-images-idx3-ubyte")
     let (command, sentence) = Self.mistakes[index]
     let result = try place.run(command[0], Array(command.dropFirst()))
     #expect(result.status != 0 && !result.crashed)
@@ -186,7 +205,7 @@ import Testing
     try sampling(fails: "bytes", with: Array(whole.prefix(whole.count / 2)))
     try sampling(fails: "bytes", with: [])
     try sampling(
-      fails: "belongs to another architecture",
+      fails: "was trained under another configuration",
       with: place.read("runs/wide/denoiser.safetensors"))
     try sampling(
       fails: "belongs to another architecture", with: place.read("runs/small/vae.safetensors"))
@@ -202,9 +221,78 @@ import Testing
     let range = try place.run("interpolate", "--space", "z", "--from", "295")
     #expect(range.status == 1 && range.errors.contains("has images 0...296"))
 
-    try place.write("vae: {latent: 5}\n", to: "runs/small/config.yaml")
-    let other = try place.run("diffusevae-sample", "--run", "small")
-    #expect(other.status == 1 && other.errors.contains("another architecture"))
+    let tall = try place.run("diffusevae-sample", "--count", "400000", "--out", "x.png")
+    #expect(tall.status == 1 && tall.errors.contains("write .npy or a folder"))
+    try place.write("x", to: "full/x")
+    let full = try place.run("diffusevae-sample", "--out", "full")
+    #expect(full.status == 1 && full.errors.contains("full: the folder is not empty"))
+    let folder = try place.run("diffusevae-sample", "--out", "runs/x.npy/y.npy")
+    #expect(folder.status == 1 && folder.errors.contains("there is no folder runs/x.npy"))
+    for flags in [["--sampler", "ddpm", "--eta", "0.5"], ["--variance", "large"]] {
+      let result = try place.run("diffusevae-sample", flags)
+      #expect(result.status == 64 && result.errors.contains("is for --sampler"))
+    }
+
+    let configuration = String(decoding: try place.read("runs/small/config.yaml"), as: UTF8.self)
+    for (old, new) in [("latent: 4", "latent: 5"), ("target: original", "target: noise")] {
+      try place.write(
+        configuration.replacingOccurrences(of: old, with: new), to: "runs/small/config.yaml")
+      let other = try place.run("diffusevae-sample", "--run", "small")
+      #expect(other.status == 1 && other.errors.contains("trained under another configuration"))
+    }
+  }
+
+  @Test("Images of another size than stage one's are refused by stage two")
+  func otherImages() throws {
+    let place = try Place()
+    defer { place.remove() }
+    func write(side: UInt8) throws {
+      let header: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 60, 0, 0, 0, side, 0, 0, 0, side]
+      let pixels = (0..<60 * Int(side) * Int(side)).map { UInt8(truncatingIfNeeded: $0 * 7) }
+      try place.write(header + pixels, to: "set/train-images-idx3-ubyte")
+    }
+    try write(side: 4)
+    let set = ["--config", "small.yaml", "--name", "a", "--set", "data={set: s, folder: set}"]
+    #expect(try place.run("diffusevae-train", set + ["--stage", "vae"]).status == 0)
+    try write(side: 5)
+    let result = try place.run("diffusevae-train", "--resume", "a")
+    #expect(result.status == 1 && !result.crashed)
+    #expect(result.errors.contains("not of the size that stage one was trained on"))
+  }
+
+  @Test("A run is trained by one process at a time, and two new runs never share a folder")
+  func twoAtOnce() throws {
+    let place = try Place()
+    defer { place.remove() }
+    let long = ["--config", "small.yaml", "--set", "training.vae.steps=100000000"]
+    let processes = try (0..<3).map { _ in try place.start("diffusevae-train", long) }
+    for name in ["small", "small-2", "small-3"] {
+      for _ in 0..<1000 where !place.has("runs/\(name)/metrics.jsonl") { usleep(10_000) }
+      #expect(place.has("runs/\(name)/metrics.jsonl"))
+    }
+    let second = try place.run("diffusevae-train", "--resume", "small")
+    #expect(second.status == 1)
+    #expect(second.errors.contains("another diffusevae-train is at work on this run"))
+    for process in processes {
+      kill(process.processIdentifier, SIGTERM)
+      process.waitUntilExit()
+      #expect(process.terminationStatus == 143)
+    }
+  }
+
+  @Test("A closed or full stderr, and a reader that goes away, do not end a training")
+  func noListener() throws {
+    let place = try Place()
+    defer { place.remove() }
+    let train = Place.command("diffusevae-train") + " --config small.yaml"
+    for ending in ["2>&-", "2>/dev/full", "2>&1 | head -n 1", ">&- 2>&-"] {
+      let result = try place.shell("\(train) \(ending)")
+      #expect(!result.crashed)
+    }
+    for name in ["small", "small-2", "small-3", "small-4"] {
+      for _ in 0..<500 where !place.has("runs/\(name)/denoiser.safetensors") { usleep(10_000) }
+      #expect(place.has("runs/\(name)/denoiser.safetensors"), "\(name)")
+    }
   }
 
   @Test("A full disk is a sentence, and leaves what stood before")

@@ -171,9 +171,9 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
             epochs: 20
             steps: null
             batch: 256
-            rate: 0.001
+            rate: 0.002
             warmup: 100
-            final_ratio: 0.1
+            final_ratio: 0.02
             weight_decay: 0
             clip: null
             ema: 0.999
@@ -185,7 +185,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
             warmup: 100
             final_ratio: 0.1
             weight_decay: 0
-            clip: null
+            clip: 1
             ema: 0.999
           lanes: 2
           seed: 0

@@ -2,6 +2,7 @@ import Diffusion
 import Formats
 import Foundation
 import Neural
+import Synchronization
 import Testing
 
 @testable import DiffuseVAE
@@ -48,15 +49,38 @@ import Testing
     #expect(all.elements.allSatisfy { (0...1).contains($0) })
   }
 
-  @Test("Exactly as many steps are taken as are asked for, from the noisiest on")
+  @Test("Exactly as many steps are taken as are asked for, the first at the last timestep")
   func steps() throws {
-    let process = try model().process
-    for steps in 1...50 {
+    /// A network that notes when it is asked.
+    struct Notes: Denoiser {
+      let asked = Box()
+      final class Box: Sendable { let timesteps = Mutex<[Int]>([]) }
+      func forward(
+        _ x: Matrix, condition: Matrix?, timesteps: [Int]
+      ) -> (output: Matrix, residuals: Int) {
+        asked.timesteps.withLock { $0.append(timesteps[0]) }
+        return (x, 0)
+      }
+      func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
+      mutating func visit(
+        _ path: String, _ body: (String, inout Parameter) throws -> Void
+      ) rethrows {}
+    }
+    let trained = try model()
+    for steps in [1, 2, 3, 7, 10, 49, 50] {
       for spacing in Spacing.allCases {
-        let levels = try process.schedule.levels(count: steps, spacing: spacing)
-        #expect(levels.count == steps + 1)
-        #expect(levels.first?.timestep == 49)
-        #expect(levels.last == .clean)
+        for sampler in SamplingSettings.Sampler.allCases {
+          let notes = Notes()
+          let model = try Model(
+            trained.configuration, shape: trained.shape, vae: trained.vae, denoiser: notes)
+          _ = try generator(model) {
+            ($0.steps, $0.spacing, $0.sampler) = (steps, spacing, sampler)
+          }.images(0..<3)
+          let asked = notes.asked.timesteps.withLock { $0 }
+          #expect(asked.count == steps && asked.first == 49)
+          #expect(asked == asked.sorted(by: >) && Set(asked).count == steps)
+          #expect(steps == 1 || asked.last == 0)
+        }
       }
     }
     #expect(problem { try generator(model()) { $0.steps = 51 } }.contains("1...50"))
@@ -162,17 +186,18 @@ import Testing
       let array = try NPY.decode(File.read("\(folder)/a.npy"), file: "a.npy")
       #expect(array == Tensor(shape: [3, 2, 2, 1], elements: images.elements))
       let output = try ImageOutput("\(folder)/many")
-      try output.check()
+      try output.check(count: 3, shape: shape)
       try output.write(images, shape: shape)
       let names = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/many").sorted()
       #expect(names == ["00000.png", "00001.png", "00002.png"])
+      #expect(problem { try output.check(count: 3, shape: shape) }.contains("not empty"))
       let first = try PNG.decode(File.read("\(folder)/many/00000.png"), file: "00000.png")
       #expect(first.bytes == [0, 64, 128, 191])
       #expect(problem { try ImageOutput("\(folder)/a.jpg") }.contains(".jpg is not known"))
       #expect(
-        problem { try ImageOutput("\(folder)/none/a.png").check() }.contains("there is no folder"))
+        problem { try ImageOutput("\(folder)/none/a.png").check(count: 3, shape: shape) }.contains("there is no folder"))
       #expect(
-        problem { try ImageOutput("\(folder)/a.npy/b").check() }.contains("cannot be made"))
+        problem { try ImageOutput("\(folder)/a.npy/b").check(count: 3, shape: shape) }.contains("cannot be made"))
     }
   }
 }

@@ -1,4 +1,5 @@
 import Diffusion
+import Foundation
 import Neural
 import Testing
 
@@ -70,7 +71,7 @@ import Testing
     #expect(abs(table[700, 192] - 0.656_987) < 1e-5)  // sin 7
   }
 
-  /// THEORY: with a first layer linear in [x, x̂0], blocks (W1, W2) under Formulation 2 are
+  /// With a first layer linear in [x, x̂0], blocks (W1, W2) under Formulation 2 are
   /// Formulation 1 with (W1, W1 + W2).
   @Test("Formulation 2 with (W1, W2) is Formulation 1 with (W1, W1 + W2): loss and samples")
   func formulationIdentity() throws {
@@ -120,20 +121,97 @@ import Testing
     }
   }
 
+  @Test("Sizes counted from the settings are those of the networks")
+  func footprints() throws {
+    for settings in [
+      [], ["vae.likelihood=gaussian", "vae.hidden=[]", "denoiser.blocks=5"],
+      ["diffusion.formulation=none", "denoiser.embedding=6"],
+    ] {
+      let configuration = try Configuration(
+        yaml: small().yaml, name: "small",
+        overriding: settings.contains("diffusion.formulation=none")
+          ? settings + ["diffusion.condition=false"] : settings)
+      let vae = VAE(configuration.vae, pixels: 12, seed: 0)
+      #expect(configuration.vae.footprint(pixels: 12).parameters == vae.parameterCount)
+      let network = configuration.network(shape: ImageShape(height: 4, width: 3, channels: 1))
+      let footprint = configuration.denoiserFootprint(pixels: 12)
+      #expect(footprint.parameters == network.parameterCount)
+    }
+  }
+
+  @Test("The loss of a constant error is its square times the mean weight, in all nine pairs")
+  func lossOfConstantError() throws {
+    let slice = slice(rows: 50)
+    let x0 = slice.pixels.affine(2, -1)
+    // The same draws as the objective's.
+    let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: Self.pixels)
+    let timesteps = slice.stream(.timestep).integers(rows: slice.rows, below: 50)
+    for target in PredictionTarget.allCases {
+      for space in PredictionTarget.allCases {
+        var settings = DiffusionSettings()
+        (settings.steps, settings.formulation, settings.condition) = (50, .unconditional, false)
+        (settings.target, settings.loss) = (target, space)
+        let process = try DiffusionProcess(settings)
+        var output = process.diffuse(x0, noise: noise, timesteps: timesteps).target
+        output.add(Matrix(output.rows, output.columns, fill: 0.3))
+        let loss = DiffusionObjective<Oracle>(process: process, vae: nil)
+          .forward(Oracle(output: output), slice).terms[0]
+        // ‖x0-x̂‖² = σ²/(α c₁ - σ c₀)² e², and in noise, original and velocity space SNR, 1 and
+        // 1 + SNR times that (clipped at 400 times e²).
+        var expected = 0.0
+        for t in timesteps {
+          let level = process.schedule.level(t)
+          let (alpha, sigma) = (level.alpha, level.sigma)
+          let (snr, c) = (alpha * alpha / (sigma * sigma), target.coefficients(at: level))
+          let byOriginal = pow(sigma / (alpha * c.noise - sigma * c.original), 2)
+          let weights: [PredictionTarget: Double] = [
+            .noise: snr, .original: 1, .velocity: 1 + snr,
+          ]
+          expected += 0.09 / 50 * min(400, byOriginal * (weights[space] ?? 0))
+        }
+        #expect(abs(loss - expected) < 1e-4 * expected, "\(target) \(space): \(loss)")
+      }
+    }
+  }
+
+  @Test("A prediction outside of the data's range is clipped as an image, whatever y is")
+  func clipping() throws {
+    let reconstruction = normal(4, 6, seed: 3)
+    let wild = normal(4, 6, seed: 1).affine(3, 0)
+    for formulation in Formulation.allCases {
+      for clips in [true, false] {
+        var settings = DiffusionSettings()
+        (settings.formulation, settings.clip) = (formulation, clips)
+        let process = try DiffusionProcess(settings)
+        let y0 = try process.denoise(
+          normal(4, 6, seed: 2), at: process.schedule.level(300), Oracle(output: wild),
+          reconstruction)
+        var expected = formulation.image(fromChain: wild, reconstruction)
+        if clips { expected = expected.clamped(to: -1...1) }
+        #expect(distance(formulation.image(fromChain: y0, reconstruction), expected) < 1e-5)
+      }
+    }
+    let process = try DiffusionProcess(DiffusionSettings())
+    let broken = Oracle(output: Matrix(4, 6, fill: .nan))
+    #expect(
+      problem { try process.denoise(wild, at: process.schedule.level(3), broken, wild) }
+        .contains("not finite"))
+  }
+
+  /// A network whose answer is known.
+  struct Oracle: Denoiser {
+    let output: Matrix
+    func forward(
+      _ x: Matrix, condition: Matrix?, timesteps: [Int]
+    ) -> (output: Matrix, residuals: Int) { (output, 0) }
+    func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
+    mutating func visit(
+      _ path: String, _ body: (String, inout Parameter) throws -> Void
+    ) rethrows {}
+  }
+
   @Test("With the exact x0, denoising returns it, for every target and formulation")
   func recovery() throws {
-    /// A network that knows x0 and the noise.
-    struct Oracle: Denoiser {
-      let output: Matrix
-      func forward(
-        _ x: Matrix, condition: Matrix?, timesteps: [Int]
-      ) -> (output: Matrix, residuals: Int) { (output, 0) }
-      func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
-      var residualsPerImage: Int { 0 }
-      mutating func visit(
-        _ path: String, _ body: (String, inout Parameter) throws -> Void
-      ) rethrows {}
-    }
     let x0 = normal(4, 6, seed: 1).clamped(to: -1...1)
     let (noise, reconstruction) = (normal(4, 6, seed: 2), normal(4, 6, seed: 3))
     for formulation in Formulation.allCases {
@@ -144,7 +222,7 @@ import Testing
         let y0 = formulation.chain(fromImage: x0, reconstruction)
         let (y, goal) = process.diffuse(
           y0, noise: noise, timesteps: [Int](repeating: 300, count: 4))
-        let found = process.denoise(
+        let found = try process.denoise(
           y, at: process.schedule.level(300), Oracle(output: goal), reconstruction)
         #expect(distance(found, y0) < 2e-5, "\(formulation) \(target)")
       }

@@ -169,7 +169,8 @@ import Testing
         samples.sorted() == [
           "denoiser-0000006.png", "denoiser-0000012.png", "vae-0000006.png", "vae-0000012.png",
         ])
-      #expect(try FileManager.default.contentsOfDirectory(atPath: run.folder + "/state").isEmpty)
+      #expect(
+        try FileManager.default.contentsOfDirectory(atPath: run.folder + "/state") == ["lock"])
       let lines = String(decoding: try File.read(run.metricsFile), as: UTF8.self).split(
         separator: "\n")
       // 12 steps of two stages, a line for each, and two evaluations of each.

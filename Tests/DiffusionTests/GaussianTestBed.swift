@@ -1,7 +1,7 @@
 import Diffusion
 import Foundation
 
-/// Data N(m, s²), whose exact denoiser stands in for a trained network (THEORY.md, section 3).
+/// Data N(m, s²), whose exact denoiser stands in for a trained network.
 struct GaussianData {
   var mean = 0.0
   var variance = 1.0

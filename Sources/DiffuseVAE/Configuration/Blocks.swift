@@ -79,7 +79,7 @@ public struct DiffusionSettings: Equatable, Sendable {
   /// Whether the network also sees x̂0. Unless given, true for every formulation but `none`.
   public var condition = true
 
-  /// T, the steps of the process: In 1...100000.
+  /// T, the steps of the process: In 20...100000.
   public var steps = 1000
 
   /// How noise grows with t.
@@ -102,7 +102,7 @@ extension DiffusionSettings: SettingsBlock {
       Field(
         "condition", \.condition, .boolean,
         "whether the network also sees x̂0; unless given, false only for formulation none"),
-      Field("steps", \.steps, .integer(in: 1...100_000), "T, the steps of the process"),
+      Field("steps", \.steps, .integer(in: 20...100_000), "T, the steps of the process"),
       Field("schedule", \.schedule, .choice, "how noise grows with t"),
       Field("target", \.target, .choice, "what the network predicts"),
       Field("loss", \.loss, .choice, "the space in which its error is squared"),
@@ -208,10 +208,10 @@ extension StageSettings: SettingsBlock {
 /// How both stages are trained.
 public struct TrainingSettings: Equatable, Sendable {
   /// The first stage.
-  public var vae = StageSettings()
+  public var vae = StageSettings(rate: 2e-3, finalRatio: 0.02)
 
   /// The second stage.
-  public var denoiser = StageSettings()
+  public var denoiser = StageSettings(clip: 1)
 
   /// Slices of a batch that are worked on at the same time: In 1...64.
   ///

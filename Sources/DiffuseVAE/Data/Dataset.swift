@@ -38,10 +38,14 @@ public struct Dataset: Sendable {
         throw UserError("\(name): test images are \(found), training images \(shape)")
       }
     }
-    guard shape.count <= 1 << 20 else {
-      throw UserError("\(name): images of \(shape) are too large; at most 2^20 numbers each")
+    guard shape.isDrawable else {
+      throw UserError(
+        "\(name): images are \(shape); they must have 1, 3 or 4 channels and at most 2^20 numbers")
     }
   }
+
+  /// Memory that the images take.
+  var bytes: Int { training.bytes.count + (test?.bytes.count ?? 0) }
 
   private static func folder(_ settings: DataSettings) throws -> String {
     let root =

@@ -18,5 +18,10 @@ public struct ImageShape: Equatable, Sendable, CustomStringConvertible {
   /// Numbers in one image.
   public var count: Int { height * width * channels }
 
+  /// Whether such images can be trained on and written as PNG.
+  var isDrawable: Bool {
+    [1, 3, 4].contains(channels) && max(height, width) <= 65536 && count <= 1 << 20
+  }
+
   public var description: String { "\(height)x\(width)x\(channels)" }
 }

@@ -16,9 +16,6 @@ public protocol Denoiser: Parameterized {
   /// Adds the derivatives of the loss, whose derivative by the output is `dOutput`. Inputs are
   /// data: no derivative is computed for them.
   func backward(_ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients)
-
-  /// Numbers that one image leaves behind for `backward`, about: what a batch costs in memory.
-  var residualsPerImage: Int { get }
 }
 
 extension Denoiser {

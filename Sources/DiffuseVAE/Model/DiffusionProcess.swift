@@ -49,14 +49,19 @@ struct DiffusionProcess: Sendable {
   }
 
   /// The network's estimate of y0 for a batch at one level.
+  ///
+  /// - Throws: ``UserError`` when it is not finite, which clipping would turn into white pixels.
   func denoise(
     _ y: Matrix, at level: Level, _ network: any Denoiser, _ reconstruction: Matrix?
-  ) -> Matrix {
+  ) throws -> Matrix {
     let output = network.predict(
       formulation.networkInput(y, reconstruction), condition: conditional ? reconstruction : nil,
       timesteps: [Int](repeating: level.timestep, count: y.rows))
     let recovery = target.recovery(at: level)
     let y0 = Matrix.combine(recovery.x, y, recovery.output, output)
+    guard y0.isFinite else {
+      throw UserError("the denoiser's output is not finite at timestep \(level.timestep)")
+    }
     guard clips else { return y0 }
     // Data is in [-1, 1] as an image, whatever y is.
     let image = formulation.image(fromChain: y0, reconstruction).clamped(to: -1...1)

@@ -67,11 +67,6 @@ public struct MLPDenoiser: Denoiser {
     time.backward(de, residuals.time, &gradients)
   }
 
-  public var residualsPerImage: Int {
-    // A block keeps its modulation (3 widths), its norm, and four inner stages.
-    blocks.count * 8 * output.inputs + 3 * output.inputs + input.inputs + 6 * time.table.columns
-  }
-
   public mutating func visit(
     _ path: String, _ body: (String, inout Parameter) throws -> Void
   ) rethrows {

@@ -19,16 +19,12 @@ public struct VAE: Parameterized {
     decoder = MLP([settings.latent] + hidden.reversed() + [pixels], &source)
     likelihood = settings.likelihood
     beta = settings.beta
-    logVariance = likelihood == .gaussian ? source.constant(1, 1) : nil
+    // Starts at a standard deviation of 0.22, about that of an image's pixels.
+    logVariance = likelihood == .gaussian ? source.constant(1, 1, -3) : nil
   }
 
   /// Dimensions of z.
   public var latent: Int { decoder.inputs }
-
-  /// Numbers that one image leaves behind for `backward`.
-  var residualsPerImage: Int {
-    encoder.residualsPerExample + decoder.residualsPerExample + 3 * decoder.outputs
-  }
 
   /// q(z|x) for every image of `[batch, pixels]`.
   public func encode(_ pixels: Matrix) -> DiagonalGaussian { DiagonalGaussian(encoder(pixels)) }
@@ -103,6 +99,9 @@ extension VAE {
     }
   }
 
+  /// Data that can be reproduced exactly would drive the variance to nothing.
+  private static let lowestLogVariance = -20.0
+
   /// `-ln p(x|z)` and its derivatives by the decoder's output and by the logarithm of the variance.
   private func negativeLogLikelihood(
     _ output: Matrix, _ pixels: Matrix
@@ -112,12 +111,12 @@ extension VAE {
       return (loss, derivative, 0)
     }
     // N/2 (ln 2π + s) + e^-s/2 Σ (output - x)²  with  s = ln variance
-    let s = Double(logVariance.value[0, 0])
+    let s = max(Self.lowestLogVariance, Double(logVariance.value[0, 0]))
     let count = Double(pixels.elements.count)
     let weights = [Float](repeating: Float(0.5 * Double.exp(-s)), count: pixels.rows)
     let (error, derivative) = squaredError(output, pixels, weights: weights)
-    return (
-      0.5 * count * (Double.log(2 * .pi) + s) + error, derivative, 0.5 * count - error
-    )
+    let loss = 0.5 * count * (Double.log(2 * .pi) + s) + error
+    let byLogVariance = 0.5 * count - error
+    return (loss, derivative, s == Self.lowestLogVariance ? min(0, byLogVariance) : byLogVariance)
   }
 }

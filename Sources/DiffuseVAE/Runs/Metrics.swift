@@ -10,14 +10,15 @@ struct Metrics {
   /// steps are made again.
   init(_ run: Run, resuming stage: Stage, at step: Int) throws {
     path = run.metricsFile
-    let text = run.has(path) ? String(decoding: try File.read(path), as: UTF8.self) : ""
-    let kept = text.split(separator: "\n").filter { line in
-      guard let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)),
+    let bytes = run.has(path) ? try File.read(path) : []
+    let newline = UInt8(ascii: "\n")
+    let kept = bytes.split(separator: newline).filter { line in
+      guard let object = try? JSONSerialization.jsonObject(with: Data(line)),
         let entry = object as? [String: Any], let lineStep = entry["step"] as? Int
       else { return false }
       return entry["stage"] as? String != stage.rawValue || lineStep <= step
     }
-    try File.writeAtomically(Array(kept.map { $0 + "\n" }.joined().utf8), to: path)
+    try File.writeAtomically(kept.flatMap { $0 + [newline] }, to: path)
     guard let handle = FileHandle(forWritingAtPath: path) else {
       throw FormatError(file: path, problem: "cannot be written")
     }

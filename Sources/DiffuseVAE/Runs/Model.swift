@@ -27,21 +27,21 @@ public struct Model: Sendable {
       throw UserError(
         """
         \(run.folder): incomplete, \(stage.rawValue).safetensors is missing; \
-        finish it with diffusevae-train --resume \(run.name)
+        finish it with: \(run.resumption)
         """)
     }
     let files = try stages.map { stage in
       let path = run.weightsFile(stage)
-      return (path: path, content: try SafeTensors.read(path))
-    }
-    let shapes = try files.map { file in
-      guard let shape = file.content.metadata["image"].flatMap({ ImageShape($0) }),
-        shape.count <= 1 << 20
-      else {
-        throw FormatError(file: file.path, problem: "names no size of image (metadata \"image\")")
+      let file = try SafeTensors.read(path)
+      guard let shape = file.metadata["image"].flatMap({ ImageShape($0) }), shape.isDrawable else {
+        throw FormatError(file: path, problem: "names no size of image (metadata \"image\")")
       }
-      return shape
+      try Self.check(file, stage, configuration, path)
+      try Weights.check(
+        file, configuration.footprint(of: stage, pixels: shape.count), path: path)
+      return (path: path, content: file, shape: shape)
     }
+    let shapes = files.map(\.shape)
     guard let shape = shapes.first, shapes.allSatisfy({ $0 == shape }) else {
       throw UserError("\(run.folder): its two stages are of different sizes of image")
     }
@@ -62,6 +62,25 @@ public struct Model: Sendable {
       denoiser = network
     } else {
       denoiser = nil
+    }
+  }
+
+  /// Weights mean something only under the settings that they were trained with.
+  private static func check(
+    _ file: SafeTensors, _ stage: Stage, _ configuration: Configuration, _ path: String
+  ) throws {
+    guard let text = file.metadata["configuration"] else { return }
+    let trained = try Configuration(yaml: text, name: "\(path) (metadata)")
+    let isSame =
+      switch stage {
+      case .vae: trained.vae == configuration.vae
+      case .denoiser:
+        trained.vae == configuration.vae && trained.diffusion == configuration.diffusion
+          && trained.denoiser == configuration.denoiser
+      }
+    guard isSame else {
+      throw FormatError(
+        file: path, problem: "was trained under another configuration than the run's config.yaml")
     }
   }
 

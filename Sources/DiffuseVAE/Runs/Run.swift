@@ -12,6 +12,16 @@ import Foundation
 public struct Run: Sendable {
   public let folder: String
 
+  /// What to type to go on with it.
+  public var resumption: String { "swift run diffusevae-train --resume \(quotedFolder)" }
+
+  /// What to type to sample from it.
+  public var sampling: String { "swift run diffusevae-sample --run \(quotedFolder)" }
+
+  private var quotedFolder: String {
+    folder.allSatisfy { Self.isPlain($0) || $0 == "/" } ? folder : "'\(folder)'"
+  }
+
   public var name: String { URL(fileURLWithPath: folder).lastPathComponent }
   var configurationFile: String { folder + "/config.yaml" }
   var metricsFile: String { folder + "/metrics.jsonl" }
@@ -56,12 +66,20 @@ public struct Run: Sendable {
   public static func create(
     in runs: String, name: String?, stem: String, _ configuration: Configuration
   ) throws -> Run {
-    if let name, name.isEmpty || name.contains("/") || name.hasPrefix(".") {
-      throw UserError("\"\(name)\" cannot name a run: use a plain folder name")
+    let stem = String(stem.map { isPlain($0) ? $0 : "-" })
+    if let name, !name.allSatisfy(isPlain) || name.isEmpty || "-.".contains(name.prefix(1)) {
+      throw UserError(
+        "\(name.debugDescription) cannot name a run: use letters, digits, '_', '-' and '.'")
     }
+    try makeFolder(runs)
     var run = Run(folder: "\(runs)/\(name ?? stem)")
     var number = 2
-    while run.has(run.folder) {
+    // mkdir itself says whether the name was free: another process may be looking for one, too.
+    while mkdir(run.folder, 0o777) != 0 {
+      guard errno == EEXIST else {
+        throw UserError(
+          "\(run.folder): the folder cannot be made (\(String(cString: strerror(errno))))")
+      }
       guard name == nil else {
         throw UserError(
           "\(run.folder) is there already: use another --name, or go on with --resume \(run.name)")
@@ -69,16 +87,31 @@ public struct Run: Sendable {
       run = Run(folder: "\(runs)/\(stem)-\(number)")
       number += 1
     }
-    for part in ["state", "samples"] {
-      do {
-        try FileManager.default.createDirectory(
-          atPath: "\(run.folder)/\(part)", withIntermediateDirectories: true)
-      } catch {
-        throw UserError("\(run.folder): the folder cannot be made (\(error.reason))")
-      }
+    do {
+      try run.makeFolders()
+      try File.writeAtomically(Array(configuration.yaml.utf8), to: run.configurationFile)
+    } catch {
+      try? FileManager.default.removeItem(atPath: run.folder)
+      throw error
     }
-    try File.writeAtomically(Array(configuration.yaml.utf8), to: run.configurationFile)
     return run
+  }
+
+  private static func isPlain(_ character: Character) -> Bool {
+    character.isASCII && (character.isLetter || character.isNumber || "_-.".contains(character))
+  }
+
+  /// Makes the folders inside a run, where they are not there.
+  func makeFolders() throws {
+    for part in ["state", "samples"] { try Self.makeFolder("\(folder)/\(part)") }
+  }
+
+  private static func makeFolder(_ path: String) throws {
+    do {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    } catch {
+      throw UserError("\(path): the folder cannot be made (\(error.reason))")
+    }
   }
 
   /// A run by its name under `runs`, or by its path.

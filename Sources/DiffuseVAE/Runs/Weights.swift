@@ -11,6 +11,18 @@ enum Weights {
     return SafeTensors(metadata: metadata, tensors: tensors).encoded()
   }
 
+  /// Checks that a file has as many numbers as a network, before the network is made.
+  static func check(_ file: SafeTensors, _ footprint: Footprint, path: String) throws {
+    let found = file.tensors.values.reduce(0) { $0 + $1.elements.count }
+    guard found == footprint.parameters else {
+      throw FormatError(
+        file: path,
+        problem: "belongs to another architecture: it has \(found) numbers, "
+          + "not \(footprint.parameters)")
+    }
+    try checkMemory(bytes: 4 * (4 * footprint.parameters + footprint.constants), path)
+  }
+
   /// Sets every weight of `network`.
   ///
   /// - Throws: `FormatError` when the file is not exactly this network's.

@@ -63,7 +63,8 @@ public struct Generator: Sendable {
   ///
   /// - Returns: `[range.count, pixels]` in [0, 1].
   public func images(_ range: Range<Int>) throws -> Matrix {
-    try refine(range.map(draft))
+    try check(count: range.count)
+    return try refine(range.map(draft))
   }
 
   /// What the VAE alone makes of the latents of the images `range`: x̂0.
@@ -71,7 +72,17 @@ public struct Generator: Sendable {
   /// - Returns: `[range.count, pixels]` in [0, 1].
   /// - Throws: ``UserError`` for the unconditional baseline, which has no VAE.
   public func reconstructions(_ range: Range<Int>) throws -> Matrix {
-    try reconstructions(range.map(draft))
+    try check(count: range.count)
+    return try reconstructions(range.map(draft))
+  }
+
+  /// Refuses more images than memory holds.
+  func check(count: Int) throws {
+    // Each image's noise and result, and a copy of either on the way.
+    let images = 4 * 4 * count * model.shape.count
+    let footprint = model.configuration.denoiserFootprint(pixels: model.shape.count)
+    let batches = 4 * options.batch * footprint.residualsPerImage * options.threads
+    try checkMemory(bytes: images + batches, "drawing \(count) images, \(options.batch) at a time,")
   }
 
   func draft(_ index: Int) -> Draft {
@@ -91,8 +102,10 @@ public struct Generator: Sendable {
     guard let vae = model.vae else {
       throw UserError("formulation none has no VAE and no reconstructions")
     }
-    return try inChunks(drafts) { chunk in
-      vae.decode(.stacked(chunk.compactMap(\.z))).clamped(to: 0...1)
+    return try inBatches(drafts) { batch in
+      let images = vae.decode(.stacked(batch.compactMap(\.z)))
+      guard images.isFinite else { throw UserError("the VAE's output is not finite") }
+      return images.clamped(to: 0...1)
     }
   }
 
@@ -100,7 +113,7 @@ public struct Generator: Sendable {
     guard let network = model.denoiser else {
       throw UserError("this model was loaded without its second stage")
     }
-    return try inChunks(drafts) { chunk in try refine(chunk, network) }
+    return try inBatches(drafts) { batch in try refine(batch, network) }
   }
 
   /// The whole second stage for one batch.
@@ -109,8 +122,8 @@ public struct Generator: Sendable {
     let reconstruction = model.vae.map { $0.reconstruction(.stacked(drafts.compactMap(\.z))) }
     let start = Matrix.stacked(drafts.map(\.start))
     let addresses = drafts.map(\.noise)
-    func denoise(_ y: Matrix, _ level: Level) -> Matrix {
-      process.denoise(y, at: level, network, reconstruction)
+    func denoise(_ y: Matrix, _ level: Level) throws -> Matrix {
+      try process.denoise(y, at: level, network, reconstruction)
     }
     func noise(_ step: Int) -> Matrix {
       RandomStream(seed: options.seed, purpose: .reverseNoise, step: step).normal(
@@ -119,7 +132,7 @@ public struct Generator: Sendable {
     let y0 =
       switch options.sampler {
       case .ddpm:
-        ancestral(
+        try ancestral(
           from: start, through: levels, variance: options.variance, denoise: denoise, noise: noise)
       case .ddim:
         try ddim(from: start, through: levels, eta: options.eta, denoise: denoise, noise: noise)
@@ -128,21 +141,34 @@ public struct Generator: Sendable {
       .clamped(to: 0...1)
   }
 
-  /// Runs `body` over batches of exactly `options.batch` drafts, the last one filled up with
-  /// repetitions: products round differently for different heights, and an image must not depend
-  /// on how many others are drawn.
-  private func inChunks(
+  /// Runs `body` over batches of exactly `options.batch` drafts, image i always in row i modulo
+  /// that, empty rows filled up with repetitions. Products round differently for different heights,
+  /// and with some kernels for different rows, but an image must not depend on what else is drawn.
+  private func inBatches(
     _ drafts: [Draft], _ body: @Sendable ([Draft]) throws -> Matrix
   ) throws -> Matrix {
-    let batch = options.batch
-    let chunks = stride(from: 0, to: drafts.count, by: batch).map { start in
-      Array(drafts[start..<min(start + batch, drafts.count)])
+    // For every batch, which draft is in which row; for every row, how many batches have it taken.
+    var batches: [[Int: Int]] = []
+    var taken = [Int](repeating: 0, count: options.batch)
+    for (index, draft) in drafts.enumerated() {
+      let row = draft.noise % options.batch
+      if taken[row] == batches.count { batches.append([:]) }
+      batches[taken[row]][row] = index
+      taken[row] += 1
     }
-    let parts = try concurrently(chunks.count, threads: options.threads) { index in
-      let chunk = chunks[index]
-      let filler = (chunk.count..<batch).map { chunk[$0 % chunk.count] }
-      return try body(chunk + filler).rows(0..<chunk.count)
+    let parts = try concurrently(batches.count, threads: options.threads) {
+      [batches, rows = options.batch] number in
+      let places = batches[number].sorted { $0.key < $1.key }
+      let filler = places[0].value
+      let results = try body((0..<rows).map { drafts[batches[number][$0] ?? filler] })
+      return results.rows(at: places.map(\.key))
     }
-    return .stacked(parts)
+    var images = Matrix(drafts.count, model.shape.count)
+    for (batch, part) in zip(batches, parts) {
+      for (row, place) in batch.sorted(by: { $0.key < $1.key }).enumerated() {
+        images.replaceRow(place.value, by: part, row)
+      }
+    }
+    return images
   }
 }

@@ -3,20 +3,39 @@ import Neural
 
 /// Images side by side on one sheet, a pixel of grey between them.
 public enum ImageGrid {
+  /// The size of a sheet, in pixels.
+  static func size(
+    count: Int, shape: ImageShape, columns: Int? = nil, scale: Int? = nil
+  ) -> (height: Int, width: Int) {
+    let columns = columns ?? Self.columns(count)
+    let scale = scale ?? Self.scale(shape)
+    let rows = max(1, (count + columns - 1) / columns)
+    return (rows * (shape.height * scale + 1) + 1, columns * (shape.width * scale + 1) + 1)
+  }
+
+  /// About a square.
+  private static func columns(_ count: Int) -> Int {
+    max(1, Int(Double(count).squareRoot().rounded(.up)))
+  }
+
+  /// Small images are enlarged, so that they can be looked at.
+  private static func scale(_ shape: ImageShape) -> Int {
+    max(1, 56 / max(shape.height, shape.width))
+  }
+
   /// - Parameters:
   ///   - images: `[count, height·width·channels]` in [0, 1], row by row.
   ///   - columns: images in a row; about a square when nil.
-  ///   - scale: every pixel becomes so many pixels squared; at least 2 pixels on small images, so
-  ///     that they can be looked at, when nil.
+  ///   - scale: every pixel becomes so many pixels squared; enough for the eye when nil.
   /// - Returns: the bytes of a PNG file.
   public static func png(
     _ images: Matrix, shape: ImageShape, columns: Int? = nil, scale: Int? = nil
   ) throws -> [UInt8] {
-    let columns = max(1, columns ?? Int(Double(images.rows).squareRoot().rounded(.up)))
-    let rows = max(1, (images.rows + columns - 1) / columns)
-    let scale = scale ?? max(1, 56 / max(shape.height, shape.width))
+    let columns = columns ?? Self.columns(images.rows)
+    let scale = scale ?? Self.scale(shape)
     let (cellHeight, cellWidth) = (shape.height * scale + 1, shape.width * scale + 1)
-    let (height, width) = (rows * cellHeight + 1, columns * cellWidth + 1)
+    let (height, width) = size(
+      count: images.rows, shape: shape, columns: columns, scale: scale)
     let channels = shape.channels
     let background: UInt8 = 96
     var sheet = [UInt8](repeating: background, count: height * width * channels)

@@ -11,6 +11,7 @@ public enum ImageOutput: Sendable {
 
   /// - Throws: ``UserError`` for any other ending.
   public init(_ path: String) throws {
+    guard !path.isEmpty else { throw UserError("--out must name a file or a folder") }
     let name = URL(fileURLWithPath: path)
     switch name.pathExtension.lowercased() {
     case "png": self = .sheet(path)
@@ -23,14 +24,38 @@ public enum ImageOutput: Sendable {
   }
 
   /// Fails early, before work is done, where writing is bound to fail.
-  public func check() throws {
+  ///
+  /// - Parameters:
+  ///   - count: images that are to be written.
+  ///   - columns: images in a row of a sheet.
+  public func check(count: Int, shape: ImageShape, columns: Int? = nil) throws {
     switch self {
     case .sheet(let path), .array(let path):
-      let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-      guard FileManager.default.fileExists(atPath: folder) else {
+      let folder = path.contains("/") ? path[..<(path.lastIndex(of: "/") ?? path.endIndex)] : "."
+      var isFolder: ObjCBool = false
+      let exists = FileManager.default.fileExists(
+        atPath: folder.isEmpty ? "/" : String(folder), isDirectory: &isFolder)
+      guard exists, isFolder.boolValue else {
         throw UserError("\(path): there is no folder \(folder)")
       }
+      if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+        throw UserError("\(path): is a folder, not a file to write")
+      }
+      if case .sheet = self {
+        let size = ImageGrid.size(count: count, shape: shape, columns: columns)
+        guard max(size.height, size.width) <= 30_000 else {
+          throw UserError(
+            """
+            \(path): a sheet of \(count) images would be \(size.width) by \(size.height) pixels, \
+            more than 30000; write .npy or a folder instead
+            """)
+        }
+      }
     case .folder(let path):
+      if let content = try? FileManager.default.contentsOfDirectory(atPath: path), !content.isEmpty
+      {
+        throw UserError("\(path): the folder is not empty")
+      }
       do {
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
       } catch {

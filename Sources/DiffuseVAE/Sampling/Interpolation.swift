@@ -58,7 +58,7 @@ public struct Interpolation: Sendable {
 }
 
 extension Generator {
-  /// `pairs` paths, path `r` from image 2r to image 2r + 1 of the seed.
+  /// `pairs` paths, path `r` from image 2r of the seed towards the z (or the y_T) of image 2r + 1.
   ///
   /// - Parameters:
   ///   - from: latents to take for the first end of every path instead, `[pairs, latent]`.
@@ -71,6 +71,7 @@ extension Generator {
     guard model.vae != nil || interpolation.space == .xT else {
       throw UserError("formulation none has no z to interpolate; use --space xT")
     }
+    try check(count: 2 * pairs * interpolation.frames)
     let drafts = (0..<pairs).flatMap { pair in
       var (first, last) = (draft(2 * pair), draft(2 * pair + 1))
       if let from { first.z = from.rows(pair..<pair + 1) }

@@ -20,35 +20,36 @@ public struct Estimate {
   ) throws {
     let process = try DiffusionProcess(configuration.diffusion)
     let vae = VAE(configuration.vae, pixels: data.shape.count, seed: 0)
-    func denoiserPart<Network: Denoiser>(_ network: Network) throws -> Part {
-      let frozen = configuration.hasVAE ? vae : nil
-      let objective = DiffusionObjective<Network>(process: process, vae: frozen)
-      // x, noise, target, x̂0 and the prediction, beside what the network keeps.
-      let perImage = network.residualsPerImage + 8 * data.shape.count
-      return try Self.part(
-        .denoiser, objective, network, configuration, data, threads,
-        extra: frozen?.parameterCount ?? 0, perImage: perImage)
+    func denoiserSeconds<Network: Denoiser>(_ network: Network) throws -> Double {
+      let objective = DiffusionObjective<Network>(
+        process: process, vae: configuration.hasVAE ? vae : nil)
+      return try Self.seconds(.denoiser, objective, network, configuration, data, threads)
     }
     parts = try stages.map { stage in
-      switch stage {
-      case .vae:
-        try Self.part(
-          .vae, VAEObjective(), vae, configuration, data, threads, extra: 0,
-          perImage: vae.residualsPerImage)
-      case .denoiser: try denoiserPart(configuration.network(shape: data.shape))
-      }
+      let pixels = data.shape.count
+      let settings = configuration.settings(of: stage)
+      let steps = settings.totalSteps(images: data.training.count)
+      let seconds =
+        switch stage {
+        case .vae: try Self.seconds(.vae, VAEObjective(), vae, configuration, data, threads)
+        case .denoiser: try denoiserSeconds(configuration.network(shape: data.shape))
+        }
+      return Part(
+        stage: stage, parameters: configuration.footprint(of: stage, pixels: pixels).parameters,
+        steps: steps,
+        bytes: configuration.trainingBytes(of: stage, pixels: pixels) + data.bytes,
+        seconds: seconds * Double(steps))
     }
   }
 
-  private static func part<Goal: Objective>(
+  /// Seconds that one update takes, by the mean of a few.
+  private static func seconds<Goal: Objective>(
     _ stage: Stage, _ objective: Goal, _ network: Goal.Network, _ configuration: Configuration,
-    _ data: Dataset, _ threads: Int, extra: Int, perImage: Int
-  ) throws -> Part {
-    let settings = configuration.settings(of: stage)
-    let lanes = configuration.training.lanes
+    _ data: Dataset, _ threads: Int
+  ) throws -> Double {
     var trainer = try Trainer(
-      objective, network, images: data.training, settings: settings, lanes: lanes,
-      seed: configuration.training.seed, threads: threads)
+      objective, network, images: data.training, settings: configuration.settings(of: stage),
+      lanes: configuration.training.lanes, seed: configuration.training.seed, threads: threads)
     // The first update pays for pages that later ones find.
     _ = try trainer.advance()
     let clock = ContinuousClock()
@@ -58,14 +59,7 @@ public struct Estimate {
       _ = try trainer.advance()
       updates += 1
     } while updates < 20 && clock.now - start < .seconds(2)
-    let seconds = (clock.now - start) / .seconds(1) / Double(updates)
-    // Value, two moments and average, a gradient for each lane; data as bytes.
-    let numbers = network.parameterCount * (4 + lanes) + extra + settings.batch * perImage
-    let images = data.training.bytes.count + (data.test?.bytes.count ?? 0)
-    let program = 40 << 20
-    return Part(
-      stage: stage, parameters: network.parameterCount, steps: trainer.totalSteps,
-      bytes: 4 * numbers + images + program, seconds: seconds * Double(trainer.totalSteps))
+    return (clock.now - start) / .seconds(1) / Double(updates)
   }
 }
 
@@ -74,7 +68,7 @@ extension Estimate: CustomStringConvertible {
     parts.map { part in
       """
       \(part.stage.title): \(part.parameters) parameters, \(part.steps) steps, \
-      about \(part.bytes >> 20) MiB of memory and \(part.seconds.asTime)
+      about \(part.bytes.asMemory) of memory and \(part.seconds.asTime)
       """
     }.joined(separator: "\n")
   }

@@ -6,7 +6,7 @@ import Synchronization
   import Darwin
 #endif
 
-/// Ctrl-C and a polite request to end (SIGTERM): the first asks the training loop to stop after the
+/// Ctrl-C, a request to end (SIGTERM) and a terminal that goes away (SIGHUP): the first asks the training loop to stop after the
 /// step, the second leaves at once.
 public enum Interruption {
   /// The signal that came; 0 for none.
@@ -17,13 +17,13 @@ public enum Interruption {
   /// What a process that a signal ended exits with: 128 and the signal's number.
   public static var exitCode: Int32 { 128 + received.load(ordering: .relaxed) }
 
-  /// Takes both signals over for the rest of the process.
+  /// Takes these signals over for the rest of the process.
   public static func install() {
     // Made before a signal can arrive: a handler must not initialise anything.
     received.store(0, ordering: .relaxed)
     var signals = sigset_t()
     sigemptyset(&signals)
-    for number in [SIGINT, SIGTERM] {
+    for number in [SIGINT, SIGTERM, SIGHUP] {
       sigaddset(&signals, number)
       signal(number) { number in
         let (isFirst, _) = Interruption.received.compareExchange(

@@ -2,7 +2,7 @@ import Foundation
 
 /// The state of a training on stderr: one live line on a terminal, else a line every ten seconds.
 struct Progress {
-  private let isTerminal = isatty(FileHandle.standardError.fileDescriptor) == 1
+  private let isTerminal = isatty(STDERR_FILENO) == 1
   private let clock = ContinuousClock()
   private let start: ContinuousClock.Instant
   private let firstStep: Int
@@ -38,21 +38,16 @@ struct Progress {
   }
 
   private func write(_ text: String, stays: Bool) {
-    guard isTerminal else { return Self.say(text) }
+    guard isTerminal else { return StandardError.write(text + "\n") }
     var size = winsize()
-    let fits = ioctl(FileHandle.standardError.fileDescriptor, UInt(TIOCGWINSZ), &size) == 0
+    let fits = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0
     let width = fits && size.ws_col > 0 ? Int(size.ws_col) - 1 : 79
-    FileHandle.standardError.write(
-      Data("\r\u{1B}[K\(text.prefix(width))\(stays ? "\n" : "")".utf8))
+    StandardError.write("\r\u{1B}[K\(text.prefix(width))\(stays ? "\n" : "")")
   }
 
   /// Ends the live line, so that other text can follow.
   func pause() {
-    if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
-  }
-
-  private static func say(_ text: String) {
-    FileHandle.standardError.write(Data((text + "\n").utf8))
+    if isTerminal { StandardError.write("\r\u{1B}[K") }
   }
 }
 

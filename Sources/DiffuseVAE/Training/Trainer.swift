@@ -81,16 +81,16 @@ struct Trainer<Goal: Objective> {
     let terms = shares.reduce([Double](repeating: 0, count: objective.terms.count)) { sum, share in
       zip(sum, share).map { $0 + $1 }
     }
+    func diverged(_ what: String) -> UserError {
+      UserError(
+        "training diverged at step \(step): \(what). A lower rate, or a smaller clip, may help.")
+    }
+    guard terms.allSatisfy(\.isFinite) else { throw diverged("the loss is \(terms[0])") }
     let rate = settings.rate(at: step, of: totalSteps)
+    // Does nothing when the norm is not finite.
     let norm = try optimizer.update(
       &network, lanes: lanes, step: step, rate: Float(rate), threads: threads)
-    guard norm.isFinite, terms.allSatisfy(\.isFinite) else {
-      throw UserError(
-        """
-        training diverged at step \(step): loss \(terms[0]), gradient norm \(norm). \
-        The weights before this step are kept; a lower rate or a clip may help.
-        """)
-    }
+    guard norm.isFinite else { throw diverged("the gradient's norm is \(norm)") }
     self.step += 1
     return Report(terms: terms, rate: rate, norm: norm)
   }

@@ -24,6 +24,9 @@ public struct Training {
   ///
   /// - Returns: false when it was interrupted; a checkpoint is then written.
   public func train(_ stages: [Stage]) throws -> Bool {
+    try run.makeFolders()
+    let lock = try RunLock(run)
+    defer { withExtendedLifetime(lock) {} }
     for stage in stages where !run.isFinished(stage) {
       let finished =
         switch stage {
@@ -46,7 +49,12 @@ public struct Training {
   }
 
   private func trainDenoiser<Network: Denoiser>(_ network: Network) throws -> Bool {
-    let vae = configuration.hasVAE ? try Model(of: run, needsDenoiser: false).vae : nil
+    let first = configuration.hasVAE ? try Model(of: run, needsDenoiser: false) : nil
+    guard first == nil || first?.shape == data.shape else {
+      throw UserError(
+        "\(data.name): images are \(data.shape), not of the size that stage one was trained on")
+    }
+    let vae = first?.vae
     let objective = DiffusionObjective<Network>(
       process: try DiffusionProcess(configuration.diffusion), vae: vae)
     var trainer = try trainer(objective, network, .denoiser)
@@ -67,10 +75,15 @@ public struct Training {
         SafeTensors.read(path), into: &network, configuration: configuration, path: path)
       logger.info("\(stage.title): going on from step \(step)")
     }
-    return try Trainer(
+    let trainer = try Trainer(
       objective, network, images: data.training, settings: configuration.settings(of: stage),
       lanes: configuration.training.lanes, seed: stage.seed(configuration.training.seed),
       threads: threads, step: step)
+    guard step <= trainer.totalSteps else {
+      throw FormatError(
+        file: path, problem: "is of step \(step), past the last one, \(trainer.totalSteps)")
+    }
+    return trainer
   }
 
   /// The life of one stage: updates, and on the way metrics, grids and checkpoints.
@@ -85,8 +98,19 @@ public struct Training {
     let every = max(1, min(50, total / 50))
     let grids = configuration.training.grids
 
+    let clock = ContinuousClock()
+    var saved = clock.now
+
     while !trainer.isFinished {
-      let report = try trainer.advance()
+      let report: Trainer<Goal>.Report
+      do {
+        report = try trainer.advance()
+      } catch {
+        // The weights are those before the step that failed.
+        progress.pause()
+        try checkpoint(trainer, stage)
+        throw error
+      }
       means.add(report.terms + [report.norm])
       let (step, epoch) = (trainer.step, trainer.epoch)
       progress.show(step: step, total: total, batch: trainer.settings.batch) {
@@ -103,6 +127,12 @@ public struct Training {
       }
       // After the updates total/grids, 2·total/grids, …, total.
       let isGridDue = step * grids / total > (step - 1) * grids / total
+      // First of all: what follows may fail.
+      let isOld = clock.now - saved > .seconds(300)
+      if Interruption.isRequested || isOld || isGridDue {
+        try checkpoint(trainer, stage)
+        saved = clock.now
+      }
       if isGridDue {
         let held = try data.test.map { try trainer.evaluate(on: $0) } ?? []
         let numbers = zip(trainer.objective.terms, held).map { ("test_" + $0, $1) }
@@ -112,10 +142,7 @@ public struct Training {
         }
         try drawGrid(try model(trainer), stage, step: step)
       }
-      if Interruption.isRequested || isGridDue && !trainer.isFinished {
-        try checkpoint(trainer, stage)
-      }
-      if Interruption.isRequested {
+      if Interruption.isRequested && !trainer.isFinished {
         progress.pause()
         logger.notice(
           "\(stage.title): stopped after step \(step) of \(total), with a checkpoint")

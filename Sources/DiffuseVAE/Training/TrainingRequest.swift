@@ -21,7 +21,10 @@ public struct TrainingRequest {
   public func resolve() throws -> (run: Run?, configuration: Configuration, data: Dataset) {
     let (run, configuration) = try runAndConfiguration()
     let data = try Dataset(configuration.data)
-    for stage in configuration.stages {
+    for stage in try stages(of: configuration) {
+      try checkMemory(
+        bytes: data.bytes + configuration.trainingBytes(of: stage, pixels: data.shape.count),
+        "training \(stage.title)")
       let batch = configuration.settings(of: stage).batch
       guard batch <= data.training.count else {
         throw UserError(
@@ -41,11 +44,14 @@ public struct TrainingRequest {
   }
 
   /// The stages to train, as far as they are not finished.
-  public func stages(of configuration: Configuration) -> [Stage] {
-    configuration.stages.filter { stage == nil || stage == $0 }
+  public func stages(of configuration: Configuration) throws -> [Stage] {
+    let stages = configuration.stages.filter { stage == nil || stage == $0 }
+    guard !stages.isEmpty else { throw UserError("formulation none has no VAE to train") }
+    return stages
   }
 
   private func runAndConfiguration() throws -> (Run?, Configuration) {
+    guard !runs.isEmpty else { throw UserError("--runs must name a folder") }
     if let resume {
       guard configuration == nil, overrides.isEmpty, name == nil else {
         throw UserError(
@@ -60,9 +66,6 @@ public struct TrainingRequest {
       throw UserError("--config FILE is needed, or --resume to go on with a run")
     }
     let configuration = try Configuration(file: file, overriding: overrides)
-    if stage == .vae, !configuration.hasVAE {
-      throw UserError("\(file): formulation none has no VAE to train")
-    }
     guard stage == .denoiser, configuration.hasVAE else { return (nil, configuration) }
     // Stage two needs a first stage that was trained under the very same configuration.
     if let name {

@@ -11,7 +11,6 @@ public struct Linear: Layer {
   }
 
   public var inputs: Int { weight.value.columns }
-  public var outputs: Int { weight.value.rows }
 
   public func forward(_ x: Matrix) -> (y: Matrix, residuals: Matrix) {
     var y = x * weight.value.transposed

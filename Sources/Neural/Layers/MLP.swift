@@ -17,12 +17,6 @@ public struct MLP: Layer {
   }
 
   public var inputs: Int { layers[0].inputs }
-  public var outputs: Int { layers[layers.count - 1].outputs }
-
-  /// Numbers that one example leaves behind for `backward`.
-  public var residualsPerExample: Int {
-    layers.reduce(0) { $0 + 2 * $1.inputs } - layers[0].inputs
-  }
 
   public func forward(_ x: Matrix) -> (y: Matrix, residuals: Residuals) {
     var residuals = Residuals()

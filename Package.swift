@@ -54,9 +54,12 @@ let package = Package(
         "Neural", "Diffusion", "Formats", .product(name: "Logging", package: "swift-log"),
         .product(name: "Yams", package: "Yams"),
       ]),
+    .target(name: "SamplingArguments", dependencies: ["DiffuseVAE", arguments]),
     .executableTarget(name: "diffusevae-train", dependencies: ["DiffuseVAE", arguments]),
-    .executableTarget(name: "diffusevae-sample", dependencies: ["DiffuseVAE", arguments]),
-    .executableTarget(name: "interpolate", dependencies: ["DiffuseVAE", arguments]),
+    .executableTarget(
+      name: "diffusevae-sample", dependencies: ["DiffuseVAE", "SamplingArguments", arguments]),
+    .executableTarget(
+      name: "interpolate", dependencies: ["DiffuseVAE", "SamplingArguments", arguments]),
     .testTarget(name: "NeuralTests", dependencies: ["Neural"]),
     .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),

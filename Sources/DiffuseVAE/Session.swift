@@ -10,7 +10,11 @@ public enum Session {
   /// Sets the process up for work by lanes, and sends log messages to stderr.
   ///
   /// - Returns: the logger of the command.
-  public static func begin(_ command: String) -> Logger {
+  /// - Throws: ``UserError`` unless `threads` is in 1…1024.
+  public static func begin(_ command: String, threads: Int) throws -> Logger {
+    guard (1...1024).contains(threads) else {
+      throw UserError("--threads is \(threads); it must be in 1...1024")
+    }
     Memory.keepFreedBuffers()
     // Writing past a file-size limit, or to a pipe that nobody reads any more, is then an error of
     // `write` and not the end.

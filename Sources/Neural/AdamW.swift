@@ -107,7 +107,9 @@ private struct Work {
   mutating func sumLanes() -> Double {
     guard !gradients.isEmpty else { return 0 }
     var sum = gradients[0].detached()
-    for lane in gradients.indices.dropFirst() { addAndClear(&sum.elements, &gradients[lane].elements) }
+    for lane in gradients.indices.dropFirst() {
+      addAndClear(&sum.elements, &gradients[lane].elements)
+    }
     gradients[0] = sum
     return sum.squaredNorm
   }

@@ -63,7 +63,8 @@ enum Elementary {
     let cosineSign = ((quarter &+ 1) & 2) &<< 30
     let sineSign = (quarter & 2) &<< 30
     return (
-      Float(bitPattern: cosine.bitPattern ^ cosineSign), Float(bitPattern: sine.bitPattern ^ sineSign)
+      Float(bitPattern: cosine.bitPattern ^ cosineSign),
+      Float(bitPattern: sine.bitPattern ^ sineSign)
     )
   }
 

@@ -17,7 +17,8 @@ public struct Matrix: Equatable, Sendable {
 
   /// A matrix over `elements`, of which there must be `rows · columns`.
   public init(_ rows: Int, _ columns: Int, _ elements: [Float]) {
-    precondition(elements.count == rows * columns, "\(elements.count) elements, not \(rows * columns)")
+    precondition(
+      elements.count == rows * columns, "\(elements.count) elements, not \(rows * columns)")
     self.rows = rows
     self.columns = columns
     self.elements = elements

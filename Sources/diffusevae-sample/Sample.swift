@@ -1,6 +1,7 @@
 import ArgumentParser
 import DiffuseVAE
 import Diffusion
+import SamplingArguments
 
 extension SamplingSettings.Sampler: ExpressibleByArgument {}
 extension ReverseVariance: ExpressibleByArgument {}
@@ -18,18 +19,10 @@ struct Sample: ParsableCommand {
 
   enum StageChoice: String, CaseIterable, ExpressibleByArgument { case vae, all }
 
-  @Option(
-    name: .customLong("run"), help: "Run, by name or folder; the newest complete one if not given.")
-  var runName: String?
-
-  @Option(help: ArgumentHelp("Folder of all runs.", valueName: "folder"))
-  var runs = "runs"
+  @OptionGroup var common: SamplingArguments
 
   @Option(help: "Number of images, 1...1000000.")
   var count = 64
-
-  @Option(help: "Steps of the sampler, 1 to the steps of the diffusion; exactly so many are taken.")
-  var steps: Int?
 
   @Option(help: "Ancestral sampling (ddpm) or DDIM.")
   var sampler: SamplingSettings.Sampler?
@@ -46,62 +39,53 @@ struct Sample: ParsableCommand {
   @Option(help: "Standard deviation of the VAE's latents, from 0 up.")
   var temperature = 1.0
 
-  @Option(help: "Seed of all random numbers.")
-  var seed: UInt64 = 0
-
   @Option(help: "Images computed together, 1...65536.")
   var batch = 64
 
   @Option(help: "The VAE alone, or all.")
   var stage = StageChoice.all
 
-  @Option(help: "Threads. The results do not depend on it.")
-  var threads = Session.cores
-
   @Option(
     help: ArgumentHelp(
-      "X.png: one sheet; X.npy: float32 [N, H, W, C] in [0, 1]; no ending: a folder of PNGs. "
-        + "samples.png in the run's folder if not given.", valueName: "path"))
+      """
+      X.png: one sheet; X.npy: float32 [N, H, W, C] in [0, 1]; no ending: a folder of PNGs. \
+      samples.png in the run's folder if not given.
+      """, valueName: "path"))
   var out: String?
 
   func validate() throws {
     guard (1...1_000_000).contains(count) else {
       throw ValidationError("--count is \(count); it must be in 1...1000000")
     }
-    guard (1...1024).contains(threads) else {
-      throw ValidationError("--threads is \(threads); it must be in 1...1024")
-    }
-    let refines = sampler == nil && steps == nil && eta == nil && variance == nil && spacing == nil
-    guard stage == .all || refines else {
+    let hasRefinement = common.steps != nil || sampler != nil || eta != nil || variance != nil
+    guard stage == .all || !(hasRefinement || spacing != nil) else {
       throw ValidationError("--stage vae takes no sampler and none of its options")
     }
   }
 
   func run() throws {
-    _ = Session.begin("diffusevae-sample")
-    let run = try Run.toSample(runName, in: runs)
-    let output = try ImageOutput(out ?? "\(run.folder)/samples.png")
-    let model = try Model(of: run, needsDenoiser: stage == .all)
-    var options = SamplingOptions(model.configuration.sampling, threads: threads)
-    if eta != nil, (sampler ?? options.sampler) == .ddpm {
+    _ = try Session.begin("diffusevae-sample", threads: common.threads)
+    var (run, model, options) = try common.load(needsDenoiser: stage == .all)
+    let path = out ?? "\(run.folder)/samples.png"
+    let output = try ImageOutput(path)
+    options.sampler = sampler ?? options.sampler
+    guard eta == nil || options.sampler == .ddim else {
       throw ValidationError("--eta is for --sampler ddim")
     }
-    if variance != nil, (sampler ?? options.sampler) == .ddim {
+    guard variance == nil || options.sampler == .ddpm else {
       throw ValidationError("--variance is for --sampler ddpm")
     }
-    options.sampler = sampler ?? options.sampler
-    options.steps = steps ?? options.steps
     options.eta = eta ?? options.eta
     options.variance = variance ?? options.variance
     options.spacing = spacing ?? options.spacing
     options.temperature = temperature
-    options.seed = seed
     options.batch = batch
     let generator = try Generator(model, options)
     try output.check(count: count, shape: model.shape)
-    let images = try stage == .vae
-      ? generator.reconstructions(0..<count) : generator.images(0..<count)
+    let images =
+      stage == .vae
+      ? try generator.reconstructions(0..<count) : try generator.images(0..<count)
     try output.write(images, shape: model.shape)
-    print(out ?? "\(run.folder)/samples.png")
+    print(path)
   }
 }

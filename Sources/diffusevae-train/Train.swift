@@ -5,7 +5,8 @@ import DiffuseVAE
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diffusevae-train",
-    abstract: "Trains a DiffuseVAE: stage one, a VAE; stage two, a diffusion model that refines it.",
+    abstract:
+      "Trains a DiffuseVAE: stage one, a VAE; stage two, a diffusion model that refines it.",
     discussion: """
       A run is a folder under --runs, named after the configuration file. Ctrl-C finishes the step \
       and writes a checkpoint; --resume goes on from it with the same bits.
@@ -31,12 +32,14 @@ struct Train: ParsableCommand {
 
   @Option(
     defaultAsFlag: "",
-    help: ArgumentHelp("Go on with a run; the newest unfinished one if none is named.", valueName: "run"))
+    help: ArgumentHelp(
+      "Go on with a run; the newest unfinished one if none is named.", valueName: "run"))
   var resume: String?
 
   @Option(
     name: .customLong("set"), parsing: .singleValue,
-    help: ArgumentHelp("Change a setting of the configuration. Repeatable.", valueName: "key.path=value"))
+    help: ArgumentHelp(
+      "Change a setting of the configuration. Repeatable.", valueName: "key.path=value"))
   var overrides: [String] = []
 
   @Option(help: "Name of the new run; the configuration file's, numbered, if not given.")
@@ -45,7 +48,7 @@ struct Train: ParsableCommand {
   @Option(help: ArgumentHelp("Folder of all runs.", valueName: "folder"))
   var runs = "runs"
 
-  @Option(help: "Threads. The results do not depend on it.")
+  @Option(help: "Threads, 1...1024. The results do not depend on it.")
   var threads = Session.cores
 
   @Flag(help: "Print the resolved configuration, sizes, memory and time, and stop.")
@@ -53,12 +56,6 @@ struct Train: ParsableCommand {
 
   @Flag(help: "Print every setting, its default and what is allowed, as a table, and stop.")
   var settings = false
-
-  func validate() throws {
-    guard (1...1024).contains(threads) else {
-      throw ValidationError("--threads is \(threads); it must be in 1...1024")
-    }
-  }
 
   func run() throws {
     if settings { return print(Configuration.reference, terminator: "") }
@@ -69,7 +66,7 @@ struct Train: ParsableCommand {
     request.resume = resume
     request.name = name
     request.runs = runs
-    let logger = Session.begin("diffusevae-train")
+    let logger = try Session.begin("diffusevae-train", threads: threads)
     let (known, configuration, data) = try request.resolve()
     let stages = try request.stages(of: configuration)
     if dryRun {

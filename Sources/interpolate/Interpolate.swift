@@ -1,5 +1,6 @@
 import ArgumentParser
 import DiffuseVAE
+import SamplingArguments
 
 extension InterpolationSpace: ExpressibleByArgument {}
 extension InterpolationMode: ExpressibleByArgument {}
@@ -19,12 +20,7 @@ struct Interpolate: ParsableCommand {
   @Option(help: "What to move through.")
   var space: InterpolationSpace
 
-  @Option(
-    name: .customLong("run"), help: "Run, by name or folder; the newest complete one if not given.")
-  var runName: String?
-
-  @Option(help: ArgumentHelp("Folder of all runs.", valueName: "folder"))
-  var runs = "runs"
+  @OptionGroup var common: SamplingArguments
 
   @Option(help: "Frames of a path, both ends included, 2...1000.")
   var frames = 10
@@ -36,20 +32,12 @@ struct Interpolate: ParsableCommand {
   var rows = 4
 
   @Option(
-    help: "Start the first path at this image of the data set (held-out images), the next at the next.")
+    help:
+      "Start the first path at this image of the data set (held-out images), the next at the next.")
   var from: Int?
 
   @Option(help: "End the first path at this image of the data set, the next at the next.")
   var to: Int?
-
-  @Option(help: "Steps of the sampler; as the run's configuration has it if not given.")
-  var steps: Int?
-
-  @Option(help: "Seed of all random numbers.")
-  var seed: UInt64 = 0
-
-  @Option(help: "Threads. The results do not depend on it.")
-  var threads = Session.cores
 
   @Option(
     help: ArgumentHelp(
@@ -61,23 +49,16 @@ struct Interpolate: ParsableCommand {
     guard (1...1000).contains(rows) else {
       throw ValidationError("--rows is \(rows); it must be in 1...1000")
     }
-    guard (1...1024).contains(threads) else {
-      throw ValidationError("--threads is \(threads); it must be in 1...1024")
-    }
     guard space == .z || to == nil else {
       throw ValidationError("--to is for --space z: an xT path holds z, that of --from")
     }
   }
 
   func run() throws {
-    _ = Session.begin("interpolate")
-    let run = try Run.toSample(runName, in: runs)
+    _ = try Session.begin("interpolate", threads: common.threads)
+    let (run, model, options) = try common.load()
     let path = out ?? "\(run.folder)/interpolation-\(space.rawValue).png"
     let output = try ImageOutput(path)
-    let model = try Model(of: run)
-    var options = SamplingOptions(model.configuration.sampling, threads: threads)
-    options.steps = steps ?? options.steps
-    options.seed = seed
     let generator = try Generator(model, options)
     let interpolation = try Interpolation(space, mode: mode, frames: frames)
     try output.check(count: 2 * rows * frames, shape: model.shape, columns: frames)

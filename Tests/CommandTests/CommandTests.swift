@@ -58,7 +58,8 @@ import Testing
     defer { place.remove() }
     let early = try place.run("diffusevae-train", "--config", "small.yaml", "--stage", "diffusion")
     #expect(early.errors.contains("no run that has finished stage one"))
-    #expect(try place.run("diffusevae-train", "--config", "small.yaml", "--name", "all").status == 0)
+    #expect(
+      try place.run("diffusevae-train", "--config", "small.yaml", "--name", "all").status == 0)
     let first = ["--config", "small.yaml", "--name", "two", "--stage", "vae"]
     #expect(try place.run("diffusevae-train", first).status == 0)
     let half = try place.run("diffusevae-sample", "--run", "two")
@@ -123,7 +124,10 @@ import Testing
       ["diffusevae-train", "--config", "small.yaml", "--set", "training.vae.batch=2000"],
       "training.vae.batch is 2000, more than the 1500 training images"
     ),
-    (["diffusevae-train", "--config", "small.yaml", "--set", "data.set=mnist"], "no images of the set"),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--set", "data.set=mnist"],
+      "no images of the set"
+    ),
     (
       ["diffusevae-train", "--config", "small.yaml", "--set", "data={set: x, folder: idx}"],
       "idx/train-images-idx3-ubyte: "
@@ -136,13 +140,17 @@ import Testing
     (["diffusevae-train", "--config", "small.yaml", "--name=-x"], "cannot name a run"),
     (["diffusevae-train", "--config", "small.yaml", "--runs", ""], "--runs must name a folder"),
     (
-      ["diffusevae-train", "--config", "small.yaml", "--dry-run", "--set", "denoiser.width=65536",
-        "--set", "denoiser.blocks=256"],
+      [
+        "diffusevae-train", "--config", "small.yaml", "--dry-run", "--set", "denoiser.width=65536",
+        "--set", "denoiser.blocks=256",
+      ],
       "training stage two takes about"
     ),
     (
-      ["diffusevae-train", "--config", "small.yaml", "--stage", "vae", "--set",
-        "diffusion.formulation=none"],
+      [
+        "diffusevae-train", "--config", "small.yaml", "--stage", "vae", "--set",
+        "diffusion.formulation=none",
+      ],
       "has no VAE to train"
     ),
     (

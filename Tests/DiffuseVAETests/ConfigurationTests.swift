@@ -138,6 +138,16 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
     #expect(try Configuration(yaml: configuration.yaml, name: "a.yaml") == configuration)
   }
 
+  @Test func theDocumentedTableIsTheRealOne() throws {
+    let package = URL(fileURLWithPath: #filePath)
+      .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let document = try String(
+      contentsOf: package.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
+    #expect(
+      document.hasSuffix(Configuration.reference),
+      "write it anew: swift run diffusevae-train --settings")
+  }
+
   @Test func resolvedConfigurationIsReadable() {
     #expect(
       Configuration().yaml == """

@@ -116,7 +116,8 @@ import Testing
     #expect(frames.rows == 21 && reconstructions?.rows == 21)
     for pair in 0..<3 {
       let (a, b) = (generator.draft(2 * pair), generator.draft(2 * pair + 1))
-      #expect(frames.rows(7 * pair..<7 * pair + 1) == (try generator.images(2 * pair..<2 * pair + 1)))
+      #expect(
+        frames.rows(7 * pair..<7 * pair + 1) == (try generator.images(2 * pair..<2 * pair + 1)))
       let last =
         space == .z
         ? Draft(z: b.z, start: a.start, noise: a.noise)
@@ -195,9 +196,11 @@ import Testing
       #expect(first.bytes == [0, 64, 128, 191])
       #expect(problem { try ImageOutput("\(folder)/a.jpg") }.contains(".jpg is not known"))
       #expect(
-        problem { try ImageOutput("\(folder)/none/a.png").check(count: 3, shape: shape) }.contains("there is no folder"))
+        problem { try ImageOutput("\(folder)/none/a.png").check(count: 3, shape: shape) }.contains(
+          "there is no folder"))
       #expect(
-        problem { try ImageOutput("\(folder)/a.npy/b").check(count: 3, shape: shape) }.contains("cannot be made"))
+        problem { try ImageOutput("\(folder)/a.npy/b").check(count: 3, shape: shape) }.contains(
+          "cannot be made"))
     }
   }
 }

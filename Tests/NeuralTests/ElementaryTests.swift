@@ -37,7 +37,8 @@ import Testing
     #expect(Elementary.log(1) == 0)
   }
 
-  @Test("Cosine and sine of a turn's fraction are within 1.1e-7, on the unit circle in every quarter")
+  @Test(
+    "Cosine and sine of a turn's fraction are within 1.1e-7, on the unit circle in every quarter")
   func cosineSine() {
     var worst = 0.0
     for bits in stride(from: UInt64(0), to: 1 << 32, by: 40_009) {
@@ -60,6 +61,7 @@ import Testing
   }
 
   private func floats(from low: Float, to high: Float) -> some Sequence<Float> {
-    stride(from: low.bitPattern, through: high.bitPattern, by: 4001).lazy.map(Float.init(bitPattern:))
+    stride(from: low.bitPattern, through: high.bitPattern, by: 4001).lazy.map(
+      Float.init(bitPattern:))
   }
 }

@@ -110,7 +110,8 @@ extension Model {
     let images = data.test ?? data.training
     guard first >= 0, first < images.count, count <= images.count - first else {
       throw UserError(
-        "\(data.name): has images 0...\(images.count - 1) here; \(count) from \(first) are asked for")
+        "\(data.name): has images 0...\(images.count - 1) here; \(count) from \(first) are asked for"
+      )
     }
     return vae.encode(images.pixels(first..<first + count)).mean
   }

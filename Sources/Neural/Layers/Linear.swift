@@ -6,7 +6,8 @@ public struct Linear: Layer {
   /// Weights and bias start uniform in ±1/√inputs, as PyTorch's `nn.Linear` does; at zero when
   /// `zero` is set, for the last layer of a branch that is to start as nothing.
   public init(_ inputs: Int, _ outputs: Int, zero: Bool = false, _ source: inout ParameterSource) {
-    weight = zero ? source.constant(outputs, inputs) : source.uniform(outputs, inputs, fanIn: inputs)
+    weight =
+      zero ? source.constant(outputs, inputs) : source.uniform(outputs, inputs, fanIn: inputs)
     bias = zero ? source.constant(1, outputs) : source.uniform(1, outputs, fanIn: inputs)
   }
 

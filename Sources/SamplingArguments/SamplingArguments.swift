@@ -1,0 +1,34 @@
+import ArgumentParser
+import DiffuseVAE
+
+/// The options that every command which draws images has.
+public struct SamplingArguments: ParsableArguments {
+  @Option(help: "Run, by name or folder; the newest complete one if not given.")
+  public var run: String?
+
+  @Option(help: ArgumentHelp("Folder of all runs.", valueName: "folder"))
+  public var runs = "runs"
+
+  @Option(help: "Steps of the sampler, 1 to the steps of the diffusion; exactly so many are taken.")
+  public var steps: Int?
+
+  @Option(help: "Seed of all random numbers.")
+  public var seed: UInt64 = 0
+
+  @Option(help: "Threads, 1...1024. The results do not depend on it.")
+  public var threads = Session.cores
+
+  public init() {}
+
+  /// The run that is meant, its model, and how to draw from it as far as these options say.
+  public func load(
+    needsDenoiser: Bool = true
+  ) throws -> (run: Run, model: Model, options: SamplingOptions) {
+    let run = try Run.toSample(run, in: runs)
+    let model = try Model(of: run, needsDenoiser: needsDenoiser)
+    var options = SamplingOptions(model.configuration.sampling, threads: threads)
+    options.steps = steps ?? options.steps
+    options.seed = seed
+    return (run, model, options)
+  }
+}

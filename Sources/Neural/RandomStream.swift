@@ -16,8 +16,6 @@ public struct RandomStream: Sendable {
     case latent = 6
     case start = 7
     case reverseNoise = 8
-    /// Monte-Carlo estimates on held-out data.
-    case evaluation = 9
   }
 
   private let key: (UInt32, UInt32)

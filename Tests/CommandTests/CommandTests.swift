@@ -89,6 +89,15 @@ import Testing
       process.waitUntilExit()
       #expect(process.terminationStatus == (signal == SIGINT ? 130 : 143))
       #expect(place.has("runs/\(stage)/state/\(stage).safetensors"))
+      // A checkpoint cut short is named, and refused.
+      let state = "runs/\(stage)/state/\(stage).safetensors"
+      let whole = try place.read(state)
+      try place.write(Array(whole.dropLast(5)), to: state)
+      let damaged = try place.run("diffusevae-train", "--resume", stage)
+      #expect(damaged.status == 1 && !damaged.crashed)
+      #expect(damaged.errors.contains(state) && damaged.errors.contains("bytes"))
+      try place.write(whole, to: state)
+
       let resumed = try place.run("diffusevae-train", "--resume")
       #expect(resumed.status == 0, "\(resumed.errors)")
       #expect(resumed.errors.contains("going on from step"))

@@ -8,7 +8,7 @@ import Testing
 
 /// Draws of N(0, 1), the same for the same seed.
 func normal(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
-  RandomStream(seed: seed, purpose: .evaluation).normal(rows: 0..<rows, columns: columns)
+  RandomStream(seed: seed, purpose: .latent).normal(rows: 0..<rows, columns: columns)
 }
 
 /// Calls `body` with a fresh folder that is removed afterwards.

@@ -38,7 +38,7 @@ import Testing
 
   @Test("Uniform draws lie in [0, 1) with mean 1/2 and variance 1/12")
   func uniform() {
-    let x = RandomStream(seed: 3, purpose: .evaluation).uniform(rows: 0..<100, columns: 1000)
+    let x = RandomStream(seed: 3, purpose: .latent).uniform(rows: 0..<100, columns: 1000)
     let mean = x.elements.sum / 1e5
     #expect(x.elements.allSatisfy { (0..<1).contains($0) })
     #expect(abs(mean - 0.5) < 4 * (1.0 / 12 / 1e5).squareRoot())

@@ -2,7 +2,7 @@
 
 /// Draws of N(0, 1), the same for the same seed.
 func normal(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
-  RandomStream(seed: seed, purpose: .evaluation).normal(rows: 0..<rows, columns: columns)
+  RandomStream(seed: seed, purpose: .latent).normal(rows: 0..<rows, columns: columns)
 }
 
 /// Largest absolute difference of two matrices of one shape.

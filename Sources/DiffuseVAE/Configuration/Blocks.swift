@@ -72,7 +72,6 @@ public struct DiffusionSettings: Equatable, Sendable {
     case unconditional = "none"
   }
 
-  /// Named by the curve of its noise: β linear in t, or ᾱ a squared cosine.
   /// Where x̂0 enters the process.
   public var formulation = Formulation.concat
 

@@ -86,72 +86,56 @@ public struct Training {
     return trainer
   }
 
-  /// The life of one stage: updates, and on the way metrics, grids and checkpoints.
+  /// The life of one stage: updates, and on the way a log, checkpoints and grids.
   private func train<Goal: Objective>(
     _ trainer: inout Trainer<Goal>, _ stage: Stage,
     model: (Trainer<Goal>) throws -> Model
   ) throws -> Bool {
-    let total = trainer.totalSteps
-    let metrics = try Metrics(run, resuming: stage, at: trainer.step)
-    var progress = Progress(firstStep: trainer.step)
-    var means = RunningMeans(names: trainer.objective.terms + ["norm"])
-    let every = max(1, min(50, total / 50))
-    let grids = configuration.training.grids
-
+    var log = try StageLog(run, stage, trainer)
     let clock = ContinuousClock()
     var saved = clock.now
-
     while !trainer.isFinished {
       let report: Trainer<Goal>.Report
       do {
         report = try trainer.advance()
       } catch {
         // The weights are those before the step that failed.
-        progress.pause()
+        log.pause()
         try checkpoint(trainer, stage)
         throw error
       }
-      means.add(report.terms + [report.norm])
-      let (step, epoch) = (trainer.step, trainer.epoch)
-      progress.show(step: step, total: total, batch: trainer.settings.batch) {
-        "\(stage.title)  step \(step)/\(total)  epoch \(epoch.digits(1))  \(means.summary)"
-      }
-      if step % every == 0 || trainer.isFinished {
-        var numbers = means.values
-        numbers["epoch"] = epoch
-        numbers["rate"] = report.rate
-        numbers["images_per_second"] = progress.rate(
-          step: step, batch: trainer.settings.batch)
-        try metrics.append(stage: stage, step: step, numbers)
-        means.reset()
-      }
-      // After the updates total/grids, 2·total/grids, …, total.
-      let isGridDue = step * grids / total > (step - 1) * grids / total
-      // First of all: what follows may fail.
-      let isOld = clock.now - saved > .seconds(300)
-      if Interruption.isRequested || isOld || isGridDue {
+      try log.record(
+        report.terms, norm: report.norm, rate: report.rate, step: trainer.step,
+        epoch: trainer.epoch)
+
+      // The checkpoint first: what follows may fail.
+      let isGridDue = isGridDue(after: trainer.step, of: trainer.totalSteps)
+      if Interruption.isRequested || isGridDue || clock.now - saved > .seconds(300) {
         try checkpoint(trainer, stage)
         saved = clock.now
       }
       if isGridDue {
-        let held = try data.test.map { try trainer.evaluate(on: $0) } ?? []
-        let numbers = zip(trainer.objective.terms, held).map { ("test_" + $0, $1) }
-        if !held.isEmpty {
-          try metrics.append(
-            stage: stage, step: step, Dictionary(numbers) { first, _ in first })
+        if let test = data.test {
+          try log.recordTest(trainer.evaluate(on: test), step: trainer.step)
         }
-        try drawGrid(try model(trainer), stage, step: step)
+        try drawGrid(try model(trainer), stage, step: trainer.step)
       }
       if Interruption.isRequested && !trainer.isFinished {
-        progress.pause()
+        log.pause()
         logger.notice(
-          "\(stage.title): stopped after step \(step) of \(total), with a checkpoint")
+          "\(stage.title): stopped after step \(trainer.step) of \(trainer.totalSteps)")
         return false
       }
     }
-    progress.pause()
+    log.pause()
     try finish(trainer, stage)
     return true
+  }
+
+  /// Grids come after the updates total/grids, 2·total/grids, …, total.
+  private func isGridDue(after step: Int, of total: Int) -> Bool {
+    let grids = configuration.training.grids
+    return step * grids / total > (step - 1) * grids / total
   }
 
   private func checkpoint(_ trainer: Trainer<some Objective>, _ stage: Stage) throws {
@@ -184,7 +168,7 @@ public struct Training {
     try run.removeState(stage)
   }
 
-  /// 64 images of fixed noise: the first 32 x̂0, and the same ones refined when there is a refiner.
+  /// 64 images, of the same latents and noises every time.
   private func drawGrid(_ model: Model, _ stage: Stage, step: Int) throws {
     var options = SamplingOptions(configuration.sampling, threads: threads)
     options.seed = configuration.training.seed
@@ -207,35 +191,5 @@ extension Configuration {
 
   func settings(of stage: Stage) -> StageSettings {
     stage == .vae ? training.vae : training.denoiser
-  }
-}
-
-/// Means of some numbers since the last reset.
-private struct RunningMeans {
-  let names: [String]
-  private var sums: [Double]
-  private var count = 0
-
-  init(names: [String]) {
-    self.names = names
-    sums = [Double](repeating: 0, count: names.count)
-  }
-
-  mutating func add(_ numbers: [Double]) {
-    sums = zip(sums, numbers).map { $0 + $1 }
-    count += 1
-  }
-
-  mutating func reset() { self = RunningMeans(names: names) }
-
-  var values: [String: Double] {
-    Dictionary(zip(names, sums.map { $0 / Double(max(count, 1)) })) { first, _ in first }
-  }
-
-  var summary: String {
-    zip(names, sums).map { name, sum in
-      let mean = sum / Double(max(count, 1))
-      return "\(name) \(mean.digits(mean < 10 ? 4 : 2))"
-    }.joined(separator: "  ")
   }
 }

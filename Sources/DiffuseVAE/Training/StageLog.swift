@@ -1,0 +1,62 @@
+/// What a stage tells while it trains: the progress on stderr, and a line in the metrics every few
+/// steps with the means since the line before.
+struct StageLog {
+  private let stage: Stage
+  private let names: [String]
+  private let total: Int
+  private let batch: Int
+  private let metrics: Metrics
+  private var progress: Progress
+  private var sums: [Double]
+  private var count = 0
+
+  init<Goal: Objective>(_ run: Run, _ stage: Stage, _ trainer: Trainer<Goal>) throws {
+    self.stage = stage
+    names = trainer.objective.terms + ["norm"]
+    total = trainer.totalSteps
+    batch = trainer.settings.batch
+    metrics = try Metrics(run, resuming: stage, at: trainer.step)
+    progress = Progress(firstStep: trainer.step)
+    sums = [Double](repeating: 0, count: names.count)
+  }
+
+  /// Takes note of one update; `step` and `epoch` are those after it.
+  mutating func record(_ terms: [Double], norm: Double, rate: Double, step: Int, epoch: Double)
+    throws
+  {
+    sums = zip(sums, terms + [norm]).map { $0 + $1 }
+    count += 1
+    let means = sums.map { $0 / Double(count) }
+    let (stage, names, total) = (stage, names, total)
+    progress.show(step: step, total: total, batch: batch) {
+      let numbers = zip(names, means).map { "\($0) \($1.digits(abs($1) < 10 ? 4 : 2))" }
+      return "\(stage.title)  step \(step)/\(total)  epoch \(epoch.digits(1))  "
+        + numbers.joined(separator: "  ")
+    }
+    // Some fifty lines a stage, and one at least every fifty steps.
+    guard step % max(1, min(50, total / 50)) == 0 || step == total else { return }
+    try append(
+      "", names, means, step: step,
+      [
+        "epoch": epoch, "rate": rate, "images_per_second": progress.rate(step: step, batch: batch),
+      ])
+    sums = sums.map { _ in 0 }
+    count = 0
+  }
+
+  /// Takes note of the loss's terms on the test images.
+  func recordTest(_ terms: [Double], step: Int) throws {
+    try append("test_", names, terms, step: step, [:])
+  }
+
+  private func append(
+    _ prefix: String, _ names: [String], _ values: [Double], step: Int, _ more: [String: Double]
+  ) throws {
+    var numbers = more
+    for (name, value) in zip(names, values) { numbers[prefix + name] = value }
+    try metrics.append(stage: stage, step: step, numbers)
+  }
+
+  /// Ends the live line, so that other text can follow.
+  func pause() { progress.pause() }
+}

@@ -65,8 +65,9 @@ extension Configuration {
     let state = footprint.parameters * (4 + training.lanes) + footprint.constants
     let frozen = stage == .denoiser && hasVAE ? vae.footprint(pixels: pixels).parameters : 0
     let batch = settings(of: stage).batch * footprint.residualsPerImage
+    let checkpoint = 4 * footprint.parameters
     let program = 10 << 20
-    return 4 * (state + frozen + batch + program)
+    return 4 * (state + frozen + batch + checkpoint + program)
   }
 }
 

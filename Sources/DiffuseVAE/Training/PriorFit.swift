@@ -17,7 +17,8 @@ extension Training {
     let clock = ContinuousClock()
     let start = clock.now
     let settings = configuration.prior
-    let (z, divergences) = try latents(vae)
+    let (z, divergences) = try latents(
+      vae, data.training, count: configuration.latents(of: data), step: 0)
     var options = GaussianMixture.FitOptions()
     options.seed = configuration.training.seed
     options.threads = threads
@@ -33,27 +34,34 @@ extension Training {
     ]
     try File.writeAtomically(fit.mixture.encoded(metadata: metadata), to: run.priorFile)
 
+    // Far below that of the training images, it says that there are too many components.
+    let heldOut = try data.test.map { test in
+      let z = try latents(vae, test, count: test.count, step: 1).z
+      let sum = fit.mixture.logDensities(of: z).reduce(0, +)
+      return " (test images \((sum / Double(test.count)).digits(2)))"
+    }
     // ln N(z; 0, I), the mean over the same z.
     let perDimension = z.squaredNorm / Double(z.rows) + Double(vae.latent) * Double.log(2 * .pi)
     logger.info(
       """
       prior: \(fit.mixture.components) components, ln p(z) \(fit.logLikelihood.digits(2)) nats a \
-      latent, \((-0.5 * perDimension).digits(2)) under N(0, I); \(divergences.count { $0 > 0.01 }) \
-      of \(vae.latent) dimensions active; took \(((clock.now - start) / .seconds(1)).digits(1)) s
+      latent\(heldOut ?? ""), under N(0, I) \((-0.5 * perDimension).digits(2)); \
+      \(divergences.count { $0 > 0.01 }) of \(vae.latent) dimensions active; \
+      took \(((clock.now - start) / .seconds(1)).digits(1)) s
       """)
   }
 
-  /// What the prior is fitted to: a draw of q(z|x), `[latents, latent]`, and the mean divergence of
-  /// each dimension from N(0, 1), in nats.
-  private func latents(_ vae: VAE) throws -> (z: Matrix, divergences: [Double]) {
-    let (images, count) = (data.training.count, configuration.latents(of: data))
-    let stream = RandomStream(seed: configuration.training.seed, purpose: .priorNoise)
+  /// Draws of q(z|x) for `count` of some images, `[count, latent]`, and the mean divergence of each
+  /// dimension from N(0, 1), in nats.
+  private func latents(
+    _ vae: VAE, _ images: ByteImages, count: Int, step: Int
+  ) throws -> (z: Matrix, divergences: [Double]) {
+    let stream = RandomStream(seed: configuration.training.seed, purpose: .priorNoise, step: step)
     let chunk = 256
-    let parts = try concurrently((count + chunk - 1) / chunk, threads: threads) {
-      [images = data.training, total = images] index in
+    let parts = try concurrently((count + chunk - 1) / chunk, threads: threads) { index in
       let rows = index * chunk..<min((index + 1) * chunk, count)
       // Spread evenly: a set may be sorted by its labels.
-      let posterior = vae.encode(images.pixels(rows.map { $0 * total / count }))
+      let posterior = vae.encode(images.pixels(rows.map { $0 * images.count / count }))
       let noise = stream.normal(rows: rows, columns: vae.latent)
       return (z: posterior.sample(noise), divergences: posterior.divergencePerDimension)
     }

@@ -128,8 +128,9 @@ struct ExpectationMaximisation: Sendable {
         let (r, share) = weigh(block, phi)
         value += share
         cblas_dgemm(
-          CblasRowMajor, CblasTrans, CblasNoTrans, Int32(components), Int32(count),
-          Int32(block.count), 1, r, Int32(components), phi, Int32(count), 1, &sums, Int32(count))
+          CblasRowMajor, CblasTrans, CblasTrans, Int32(components), Int32(count),
+          Int32(block.count), 1, r, Int32(components), phi, Int32(block.count), 1, &sums,
+          Int32(count))
       }
       return (sums: sums, value: value)
     }

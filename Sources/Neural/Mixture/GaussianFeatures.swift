@@ -33,33 +33,39 @@ struct GaussianFeatures: Sendable {
     }
   }
 
-  /// φ of some rows of `[rows, dimensions]`: `[rows, count]`, row-major.
+  /// φ of some rows of `[rows, dimensions]`: `[count, rows]`, a feature after the other, so that
+  /// each is written by one vector loop.
   func values(of points: Matrix, _ rows: Range<Int>) -> [Double] {
-    let (count, dimensions, covariance) = (count, dimensions, covariance)
-    var values = [Double](repeating: 1, count: rows.count * count)
-    var coordinates = origin
-    var phi = values.mutableSpan
+    let (n, dimensions) = (rows.count, dimensions)
+    var coordinates = [Double](repeating: 0, count: dimensions * n)
     var x = coordinates.mutableSpan
     let (source, origin) = (points.elements.span, origin.span)
-    for (index, row) in rows.enumerated() {
-      let (from, linear) = (row * dimensions, index * count + 1)
-      for i in 0..<dimensions {
-        x[i] = Double(source[from + i]) - origin[i]
-        phi[linear + i] = x[i]
+    for i in 0..<dimensions {
+      for r in 0..<n {
+        x[i * n + r] = Double(source[(rows.lowerBound + r) * dimensions + i]) - origin[i]
       }
-      var place = linear + dimensions
-      switch covariance {
-      case .diagonal:
-        for i in 0..<dimensions { phi[place + i] = x[i] * x[i] }
-      case .full:
-        for i in 0..<dimensions {
-          let factor = x[i]
-          for j in 0...i { phi[place + j] = factor * x[j] }
-          place += i + 1
-        }
+    }
+    var values = [Double](repeating: 1, count: n)
+    values.reserveCapacity(count * n)
+    values += coordinates
+    values += [Double](repeating: 0, count: (count - 1 - dimensions) * n)
+    var place = (1 + dimensions) * n
+    for i in 0..<dimensions {
+      for j in (covariance == .full ? 0 : i)...i {
+        multiply(coordinates, i * n, j * n, into: &values, place, n)
+        place += n
       }
     }
     return values
+  }
+
+  /// `c[place + r] = x[a + r] x[b + r]` for `n` numbers r from 0.
+  private func multiply(
+    _ x: [Double], _ a: Int, _ b: Int, into c: inout [Double], _ place: Int, _ n: Int
+  ) {
+    let x = x.span
+    var c = c.mutableSpan
+    for r in 0..<n { c[place + r] = x[a + r] * x[b + r] }
   }
 
   /// What φ(x) is multiplied by to give `ln w_k N(x; μ_k, Σ_k)`: `[components, count]`, row-major.
@@ -117,7 +123,7 @@ struct Expectation {
   let logDensities: [Double]  // [rows]
 
   /// - Parameters:
-  ///   - features: `[rows, count]`
+  ///   - features: `[count, rows]`
   ///   - coefficients: `[components, count]`
   init(_ features: [Double], _ coefficients: [Double], _ components: Int, _ rows: Int) {
     let count = Int32(coefficients.count / components)
@@ -125,8 +131,8 @@ struct Expectation {
     var logDensities = [Double](repeating: 0, count: rows)
     BLAS.oneThreadPerProduct
     cblas_dgemm(
-      CblasRowMajor, CblasNoTrans, CblasTrans, Int32(rows), Int32(components), count, 1, features,
-      count, coefficients, count, 0, &r, Int32(components))
+      CblasRowMajor, CblasTrans, CblasTrans, Int32(rows), Int32(components), count, 1, features,
+      Int32(rows), coefficients, count, 0, &r, Int32(components))
     var joint = r.mutableSpan
     for row in 0..<rows {
       let places = row * components..<(row + 1) * components

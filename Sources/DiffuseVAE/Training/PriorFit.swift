@@ -86,7 +86,7 @@ extension Configuration {
       throw UserError(
         """
         prior.components is \(prior.components), more than a tenth of the \(count) latents of \
-        \(data.name) that the mixture is fitted to
+        \(data.name) that the mixture is fitted to; lower it, or set prior.kind to normal
         """)
     }
     let fit = GaussianMixture.fitBytes(

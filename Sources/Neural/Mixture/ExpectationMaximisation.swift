@@ -119,6 +119,7 @@ struct ExpectationMaximisation: Sendable {
     _ weigh: @Sendable (_ rows: Range<Int>, _ phi: [Double]) -> (r: [Double], value: Double)
   ) throws -> (sums: [Double], mean: Double) {
     let (n, count) = (points.rows, features.count)
+    BLAS.oneThreadPerProduct
     let lanes = try concurrently(Self.lanes, threads: threads) { lane in
       var sums = [Double](repeating: 0, count: components * count)
       var value = 0.0

@@ -58,7 +58,7 @@ public enum BLAS {
   /// Set before the first product. The machine's cores are used by lanes of the batch
   /// (``concurrently(_:threads:_:)``), whose sums do not depend on how many cores there are; those
   /// of a product that several threads share do.
-  fileprivate static let oneThreadPerProduct: Void = openblas_set_num_threads(1)
+  static let oneThreadPerProduct: Void = openblas_set_num_threads(1)
 
   /// The processor kernels that OpenBLAS chose, or was told to use, such as `SkylakeX`.
   public static var coreName: String {

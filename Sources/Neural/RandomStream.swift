@@ -16,6 +16,12 @@ public struct RandomStream: Sendable {
     case latent = 6
     case start = 7
     case reverseNoise = 8
+    /// Which component of a mixture a z is drawn from.
+    case component = 9
+    /// The points that a mixture is fitted from.
+    case mixtureStart = 10
+    /// z = μ + σ ε for the latents that a prior is fitted to.
+    case priorNoise = 11
   }
 
   private let key: (UInt32, UInt32)

@@ -1,6 +1,8 @@
 import ArgumentParser
 import DiffuseVAE
 
+extension PriorSettings.Kind: ExpressibleByArgument {}
+
 /// The options that every command which draws images has.
 public struct SamplingArguments: ParsableArguments {
   @Option(help: "Run, by name or folder; the newest complete one if not given.")
@@ -11,6 +13,9 @@ public struct SamplingArguments: ParsableArguments {
 
   @Option(help: "Steps of the sampler, 1 to the steps of the diffusion; exactly so many are taken.")
   public var steps: Int?
+
+  @Option(help: "What the VAE's z is drawn from; as the run's configuration has it if not given.")
+  public var prior: PriorSettings.Kind?
 
   @Option(help: "Seed of all random numbers.")
   public var seed: UInt64 = 0
@@ -25,7 +30,7 @@ public struct SamplingArguments: ParsableArguments {
     needsDenoiser: Bool = true
   ) throws -> (run: Run, model: Model, options: SamplingOptions) {
     let run = try Run.toSample(run, in: runs)
-    let model = try Model(of: run, needsDenoiser: needsDenoiser)
+    let model = try Model(of: run, needsDenoiser: needsDenoiser, prior: prior)
     var options = SamplingOptions(model.configuration.sampling, threads: threads)
     options.steps = steps ?? options.steps
     options.seed = seed

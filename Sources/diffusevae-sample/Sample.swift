@@ -36,7 +36,9 @@ struct Sample: ParsableCommand {
   @Option(help: "Which timesteps are visited.")
   var spacing: Spacing?
 
-  @Option(help: "Standard deviation of the VAE's latents, from 0 up.")
+  @Option(
+    help: "Scales z's deviation from the mean of its prior, or of a mixture's component; from 0 up."
+  )
   var temperature = 1.0
 
   @Option(help: "Images computed together, 1...65536.")

@@ -5,6 +5,7 @@ import Testing
 @Suite(.serialized) struct CommandTests {
   static let settings = """
     vae: {hidden: [16], latent: 4}
+    prior: {components: 3}
     diffusion: {steps: 40}
     denoiser: {width: 16, blocks: 1, embedding: 8}
     training:
@@ -22,11 +23,15 @@ import Testing
     #expect(trained.status == 0, "\(trained.errors)")
     #expect(trained.output == "runs/small\n")
     #expect(trained.errors.contains("ELBO of the test images"))
+    #expect(trained.errors.contains("prior: 3 components, ln p(z) -"))
     #expect(trained.errors.contains("swift run diffusevae-sample --run runs/small"))
 
     let sampled = try place.run("diffusevae-sample")
     #expect(sampled.output == "runs/small/samples.png\n", "\(sampled.errors)")
-    #expect(try place.size("runs/small/samples.png") > 100)
+    // What training drew last, from what it had in memory.
+    #expect(
+      try place.read("runs/small/samples.png")
+        == place.read("runs/small/samples/denoiser-0000020.png"))
     let first = try place.run("diffusevae-sample", "--out", "a.npy", "--count", "3")
     #expect(first.status == 0)
     // 3 images of 8×8 floats behind a header of 128 bytes.
@@ -66,9 +71,10 @@ import Testing
     #expect(half.status == 1)
     #expect(half.errors.contains("denoiser.safetensors is missing"))
     #expect(try place.run("diffusevae-sample", "--run", "two", "--stage", "vae").status == 0)
+    #expect(place.has("runs/two/prior.safetensors"))
     let second = ["--config", "small.yaml", "--name", "two", "--stage", "diffusion"]
     #expect(try place.run("diffusevae-train", second).status == 0)
-    for file in ["vae.safetensors", "denoiser.safetensors"] {
+    for file in ["vae.safetensors", "prior.safetensors", "denoiser.safetensors"] {
       #expect(try place.read("runs/all/\(file)") == place.read("runs/two/\(file)"))
     }
   }
@@ -101,7 +107,7 @@ import Testing
       let resumed = try place.run("diffusevae-train", "--resume")
       #expect(resumed.status == 0, "\(resumed.errors)")
       #expect(resumed.errors.contains("going on from step"))
-      for file in ["vae.safetensors", "denoiser.safetensors"] {
+      for file in ["vae.safetensors", "prior.safetensors", "denoiser.safetensors"] {
         #expect(try place.read("runs/whole/\(file)") == place.read("runs/\(stage)/\(file)"))
       }
     }
@@ -132,6 +138,29 @@ import Testing
     (
       ["diffusevae-train", "--config", "small.yaml", "--set", "training.vae.batch=2000"],
       "training.vae.batch is 2000, more than the 1500 training images"
+    ),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--set", "prior.components=151"],
+      "prior.components is 151, more than a tenth of the 1500 latents of digits"
+    ),
+    (
+      [
+        "diffusevae-train", "--config", "small.yaml", "--set", "prior.samples=29", "--dry-run",
+      ],
+      "prior.components is 3, more than a tenth of the 29 latents of digits"
+    ),
+    (
+      [
+        "diffusevae-train", "--config", "small.yaml", "--set", "prior.components=1000", "--set",
+        "prior.samples=10000000", "--set", "vae.latent=65536",
+      ],
+      "prior.components is 1000, more than a tenth"
+    ),
+    (
+      [
+        "diffusevae-train", "--config", "small.yaml", "--set", "vae={latent: 65536, hidden: []}",
+      ],
+      "fitting the prior (3 components, covariance full) takes about"
     ),
     (
       ["diffusevae-train", "--config", "small.yaml", "--set", "data.set=mnist"],
@@ -257,6 +286,47 @@ import Testing
       let other = try place.run("diffusevae-sample", "--run", "small")
       #expect(other.status == 1 && other.errors.contains("trained under another configuration"))
     }
+  }
+
+  @Test("z is drawn from the fitted prior, whose file is needed unless N(0, I) is asked for")
+  func prior() throws {
+    let place = try Place()
+    defer { place.remove() }
+    #expect(try place.run("diffusevae-train", "--config", "small.yaml").status == 0)
+    func images(_ arguments: String...) throws -> [UInt8] {
+      let result = try place.run("diffusevae-sample", ["--out", "x.npy"] + arguments)
+      #expect(result.status == 0, "\(result.errors)")
+      return try place.read("x.npy")
+    }
+    let (mixture, normal) = (try images(), try images("--prior", "normal"))
+    #expect(mixture != normal)
+    #expect(try images("--prior", "mixture") == mixture)
+    #expect(try images("--stage", "vae") != images("--stage", "vae", "--prior", "normal"))
+
+    let file = "runs/small/prior.safetensors"
+    let whole = try place.read(file)
+    for bytes in [[], Array(whole.dropLast(4)), try place.read("runs/small/vae.safetensors")] {
+      try place.write(bytes, to: file)
+      let damaged = try place.run("diffusevae-sample", "--run", "small")
+      #expect(damaged.status == 1 && !damaged.crashed)
+      #expect(damaged.errors.contains(file), "\(damaged.errors)")
+    }
+    try place.delete(file)
+    let missing = try place.run("diffusevae-sample", "--run", "small")
+    #expect(missing.status == 1)
+    #expect(missing.errors.contains("prior.safetensors is missing; finish it with: swift run"))
+    #expect(try images("--run", "small", "--prior", "normal") == normal)
+    // It is what the newest unfinished run lacks.
+    let resumed = try place.run("diffusevae-train", "--resume")
+    #expect(resumed.status == 0 && resumed.errors.contains("prior: 3"), "\(resumed.errors)")
+    #expect(try place.read(file) == whole)
+
+    let plain = ["--config", "small.yaml", "--name", "plain", "--set", "prior.kind=normal"]
+    #expect(try place.run("diffusevae-train", plain).status == 0)
+    #expect(!place.has("runs/plain/prior.safetensors"))
+    #expect(try images() == normal)
+    let none = try place.run("diffusevae-sample", "--run", "plain", "--prior", "mixture")
+    #expect(none.status == 1 && none.errors.contains("its configuration says prior.kind normal"))
   }
 
   @Test("Images of another size than stage one's are refused by stage two")

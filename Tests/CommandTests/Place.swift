@@ -74,6 +74,10 @@ struct Place {
     Array(try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(path)")))
   }
 
+  func delete(_ path: String) throws {
+    try FileManager.default.removeItem(atPath: "\(folder)/\(path)")
+  }
+
   func size(_ path: String) throws -> Int { try read(path).count }
 
   func write(_ text: String, to path: String) throws { try write(Array(text.utf8), to: path) }

@@ -113,6 +113,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
     #expect(try Configuration(yaml: configuration.yaml, name: "a.yaml") == configuration)
 
     configuration.vae.hidden = []
+    configuration.prior = PriorSettings(kind: .normal, covariance: .diagonal, samples: 10)
     configuration.diffusion.formulation = .unconditional
     configuration.diffusion.condition = false
     configuration.training.vae.epochs = nil
@@ -160,6 +161,12 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           latent: 32
           likelihood: bernoulli
           beta: 1
+
+        prior:
+          kind: mixture
+          components: 50
+          covariance: full
+          samples: null
 
         diffusion:
           formulation: concat
@@ -213,7 +220,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
 
   @Test func referenceHasARowForEverySetting() {
     let rows = Configuration.reference.split(separator: "\n")
-    #expect(rows.count == 2 + 2 + 4 + 7 + 4 + 2 * 9 + 3 + 5)
+    #expect(rows.count == 2 + 2 + 4 + 4 + 7 + 4 + 2 * 9 + 3 + 5)
     #expect(rows.contains("| `vae.latent` | `32` | an integer in 1…65536 | dimensions of z |"))
     #expect(rows.allSatisfy { $0.filter { $0 == "|" }.count == 5 })
   }

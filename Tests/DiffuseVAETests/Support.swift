@@ -22,7 +22,8 @@ func inTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Resu
 /// A configuration whose both stages train in a moment on digits.
 func small(_ settings: String...) throws -> Configuration {
   let common = [
-    "vae.hidden=[24]", "vae.latent=4", "denoiser.width=24", "denoiser.blocks=2",
+    "vae.hidden=[24]", "vae.latent=4", "prior.components=3", "denoiser.width=24",
+    "denoiser.blocks=2",
     "denoiser.embedding=16", "diffusion.steps=50", "sampling.steps=5", "training.grids=2",
     "training.lanes=3", "training.vae.steps=12", "training.denoiser.steps=12",
     "training.vae.batch=50", "training.denoiser.batch=50",

@@ -6,14 +6,14 @@ import Testing
 @testable import DiffuseVAE
 
 @Suite struct TrainingTests {
-  @Test("Both stages give the same bits with 1, 2 and 3 threads")
+  @Test("Both stages and the prior give the same bits with 1, 2 and 3 threads")
   func threads() throws {
     try inTemporaryFolder { runs in
       let configuration = try small()
       let weights = try (1...3).map { threads in
         let run = try trainedRun(
           in: runs, name: "threads-\(threads)", configuration, threads: threads)
-        return try Stage.allCases.map { try File.read(run.weightsFile($0)) }
+        return try (Stage.allCases.map(run.weightsFile) + [run.priorFile]).map { try File.read($0) }
       }
       #expect(weights[0] == weights[1])
       #expect(weights[0] == weights[2])
@@ -161,7 +161,10 @@ import Testing
   func folder() throws {
     try inTemporaryFolder { runs in
       let run = try trainedRun(in: runs, try small())
-      for path in ["config.yaml", "vae.safetensors", "denoiser.safetensors", "metrics.jsonl"] {
+      for path in [
+        "config.yaml", "vae.safetensors", "prior.safetensors", "denoiser.safetensors",
+        "metrics.jsonl",
+      ] {
         #expect(FileManager.default.fileExists(atPath: "\(run.folder)/\(path)"))
       }
       let samples = try FileManager.default.contentsOfDirectory(atPath: run.folder + "/samples")

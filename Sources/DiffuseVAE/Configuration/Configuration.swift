@@ -12,6 +12,7 @@ import Formats
 public struct Configuration: Equatable, Sendable {
   public var data = DataSettings()
   public var vae = VAESettings()
+  public var prior = PriorSettings()
   public var diffusion = DiffusionSettings()
   public var denoiser = DenoiserSettings()
   public var training = TrainingSettings()
@@ -72,6 +73,7 @@ extension Configuration: SettingsBlock {
     [
       Field("data", \.data, "the images to learn"),
       Field("vae", \.vae, "the first stage's model"),
+      Field("prior", \.prior, "where new latents come from"),
       Field("diffusion", \.diffusion, "the second stage's process"),
       Field("denoiser", \.denoiser, "the second stage's network"),
       Field("training", \.training, "how both stages are trained"),

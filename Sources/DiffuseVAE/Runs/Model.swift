@@ -10,17 +10,26 @@ public struct Model: Sendable {
   public let vae: VAE?
   /// Nil when only the first stage is wanted.
   let denoiser: (any Denoiser)?
+  /// Of z.
+  let prior: LatentPrior
   let process: DiffusionProcess
 
   /// Loads the averaged weights of a run.
   ///
-  /// - Parameter needsDenoiser: false to load the first stage only, which may be all there is.
+  /// - Parameters:
+  ///   - needsDenoiser: false to load the first stage only, which may be all there is.
+  ///   - prior: what z is drawn from; nil for what the run's configuration says.
   /// - Throws: ``UserError`` when the run is not that far, `FormatError` when a file is damaged or
   ///   belongs to another architecture.
-  public init(of run: Run, needsDenoiser: Bool = true) throws {
+  public init(
+    of run: Run, needsDenoiser: Bool = true, prior: PriorSettings.Kind? = nil
+  ) throws {
     let configuration = try run.configuration()
     guard needsDenoiser || configuration.hasVAE else {
       throw UserError("\(run.folder): formulation none has no VAE")
+    }
+    guard prior == nil || configuration.hasVAE else {
+      throw UserError("\(run.folder): formulation none has no VAE, and so no prior")
     }
     let stages = configuration.stages.filter { needsDenoiser || $0 == .vae }
     for stage in stages where !run.isFinished(stage) {
@@ -48,6 +57,7 @@ public struct Model: Sendable {
     self.configuration = configuration
     self.shape = shape
     process = try DiffusionProcess(configuration.diffusion)
+    self.prior = try LatentPrior(of: run, configuration, prior)
     let seed = configuration.training.seed
     if configuration.hasVAE {
       var vae = VAE(configuration.vae, pixels: shape.count, seed: seed)
@@ -85,12 +95,14 @@ public struct Model: Sendable {
   }
 
   init(
-    _ configuration: Configuration, shape: ImageShape, vae: VAE?, denoiser: (any Denoiser)?
+    _ configuration: Configuration, shape: ImageShape, vae: VAE?, denoiser: (any Denoiser)?,
+    prior: LatentPrior = .normal
   ) throws {
     self.configuration = configuration
     self.shape = shape
     self.vae = vae
     self.denoiser = denoiser
+    self.prior = prior
     process = try DiffusionProcess(configuration.diffusion)
   }
 }

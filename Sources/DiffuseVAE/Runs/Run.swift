@@ -5,6 +5,7 @@ import Foundation
 ///
 ///     config.yaml            the configuration, every setting written out
 ///     vae.safetensors        the finished first stage (averaged weights)
+///     prior.safetensors      the mixture that z is drawn from, unless z ~ N(0, I)
 ///     denoiser.safetensors   the finished second stage (averaged weights)
 ///     state/                 what an unfinished stage needs to go on
 ///     metrics.jsonl          one line of losses every few steps
@@ -25,6 +26,7 @@ public struct Run: Sendable {
   public var name: String { URL(fileURLWithPath: folder).lastPathComponent }
   var configurationFile: String { folder + "/config.yaml" }
   var metricsFile: String { folder + "/metrics.jsonl" }
+  var priorFile: String { folder + "/prior.safetensors" }
   func weightsFile(_ stage: Stage) -> String { "\(folder)/\(stage.rawValue).safetensors" }
   func stateFile(_ stage: Stage) -> String { "\(folder)/state/\(stage.rawValue).safetensors" }
   func gridFile(_ stage: Stage, step: Int) -> String {
@@ -54,8 +56,9 @@ public struct Run: Sendable {
 
   /// Whether there is everything that sampling needs.
   public var isComplete: Bool {
-    guard let stages = (try? configuration())?.stages else { return false }
-    return stages.allSatisfy(isFinished)
+    guard let configuration = try? configuration() else { return false }
+    return configuration.stages.allSatisfy(isFinished)
+      && (!configuration.needsPriorFile || has(priorFile))
   }
 
   /// Makes the folder of a new run.
@@ -154,7 +157,8 @@ public struct Run: Sendable {
   }
 
   private var lastChange: Date {
-    [configurationFile, metricsFile, weightsFile(.vae), weightsFile(.denoiser)].compactMap {
+    let files = [configurationFile, metricsFile, priorFile] + Stage.allCases.map(weightsFile)
+    return files.compactMap {
       try? FileManager.default.attributesOfItem(atPath: $0)[.modificationDate] as? Date
     }.max() ?? .distantPast
   }

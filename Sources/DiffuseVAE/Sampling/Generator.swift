@@ -9,7 +9,8 @@ public struct SamplingOptions: Sendable {
   public var eta: Double
   public var variance: ReverseVariance
   public var spacing: Spacing
-  /// Standard deviation of the latents z that are drawn.
+  /// Scales how far z lies from the mean of its prior: of the component it is drawn from, if that
+  /// is a mixture.
   public var temperature = 1.0
   public var seed: UInt64 = 0
   /// Images that go through the network together. Changes speed and memory, and the last bits.
@@ -90,10 +91,8 @@ public struct Generator: Sendable {
     let start = RandomStream(seed: options.seed, purpose: .start).normal(
       rows: [index], columns: pixels)
     let z = model.vae.map { vae in
-      var z = RandomStream(seed: options.seed, purpose: .latent).normal(
-        rows: [index], columns: vae.latent)
-      z.scale(Float(options.temperature))
-      return z
+      model.prior.draw(
+        index, latent: vae.latent, seed: options.seed, temperature: options.temperature)
     }
     return Draft(z: z, start: start, noise: index)
   }

@@ -2,7 +2,8 @@ import Formats
 import Logging
 import Neural
 
-/// The training of a run: both stages one after the other, each from its last checkpoint.
+/// The training of a run: both stages one after the other, each from its last checkpoint, and
+/// between them the fit of the prior.
 public struct Training {
   public let run: Run
   let configuration: Configuration
@@ -27,7 +28,9 @@ public struct Training {
     try run.makeFolders()
     let lock = try RunLock(run)
     defer { withExtendedLifetime(lock) {} }
-    for stage in stages where !run.isFinished(stage) {
+    for stage in stages {
+      if stage == .denoiser { try fitPrior() }
+      if run.isFinished(stage) { continue }
       let finished =
         switch stage {
         case .vae: try trainVAE()
@@ -35,6 +38,8 @@ public struct Training {
         }
       guard finished else { return false }
     }
+    // Where stage one was all that was wanted.
+    try fitPrior()
     return true
   }
 
@@ -60,7 +65,8 @@ public struct Training {
     var trainer = try trainer(objective, network, .denoiser)
     return try train(&trainer, .denoiser) { trainer in
       try Model(
-        configuration, shape: data.shape, vae: vae, denoiser: trainer.network.averaged)
+        configuration, shape: data.shape, vae: vae, denoiser: trainer.network.averaged,
+        prior: first?.prior ?? .normal)
     }
   }
 
@@ -185,6 +191,9 @@ extension Stage {
 extension Configuration {
   /// The unconditional baseline has no first stage.
   var hasVAE: Bool { diffusion.formulation != .unconditional }
+
+  /// Whether z is drawn from something that is fitted.
+  var needsPriorFile: Bool { hasVAE && prior.kind == .mixture }
 
   /// The stages that there are to train.
   public var stages: [Stage] { hasVAE ? [.vae, .denoiser] : [.denoiser] }

@@ -34,6 +34,7 @@ public struct TrainingRequest {
           """)
       }
     }
+    try configuration.checkPrior(data)
     return (run, configuration, data)
   }
 

@@ -1,0 +1,92 @@
+import Formats
+import Neural
+
+/// A mixture as safetensors: `weights`, `[components]`; `means`, `[components, latent]`; and
+/// `factors`, lower triangles L of covariances `L Lᵀ`, `[components, latent, latent]`, or standard
+/// deviations, `[components, latent]`.
+///
+/// They are rounded to single precision, and only what was read back is ever drawn from.
+extension GaussianMixture {
+  func encoded(metadata: [String: String]) -> [UInt8] {
+    func tensor(_ shape: [Int], _ numbers: [Double]) -> Tensor {
+      Tensor(shape: shape, elements: numbers.map { Float($0) })
+    }
+    let tensors = [
+      "weights": tensor([components], weights),
+      "means": tensor([components, dimensions], means),
+      "factors": tensor(Self.factorShape(components, dimensions, covariance), factors),
+    ]
+    return SafeTensors(metadata: metadata, tensors: tensors).encoded()
+  }
+
+  /// - Parameters:
+  ///   - latent: dimensions that there must be.
+  ///   - path: the file's name, for errors.
+  /// - Throws: `FormatError` for anything but such a mixture.
+  init(_ file: SafeTensors, latent: Int, covariance: Covariance, path: String) throws {
+    func problem(_ text: String) -> FormatError {
+      FormatError(file: path, problem: "is no prior for this run: \(text)")
+    }
+    let names = ["factors", "means", "weights"]
+    guard file.tensors.keys.sorted() == names, let count = file.tensors["weights"]?.shape.first
+    else { throw problem("its tensors must be \(names.joined(separator: ", "))") }
+    let shapes = [
+      "weights": [count], "means": [count, latent],
+      "factors": Self.factorShape(count, latent, covariance),
+    ]
+    let numbers = try names.map { name in
+      guard let tensor = file.tensors[name], tensor.shape == shapes[name] else {
+        throw problem(
+          "tensor \(name) is \(file.tensors[name]?.shape ?? []), expected \(shapes[name] ?? [])")
+      }
+      return tensor.elements.map { Double($0) }
+    }
+    do {
+      try self.init(
+        weights: numbers[2], means: numbers[1], factors: numbers[0], covariance: covariance)
+    } catch {
+      throw problem("\(error)")
+    }
+  }
+
+  private static func factorShape(
+    _ components: Int, _ dimensions: Int, _ covariance: Covariance
+  ) -> [Int] {
+    [components, dimensions] + (covariance == .full ? [dimensions] : [])
+  }
+}
+
+extension LatentPrior {
+  /// The prior of a run.
+  ///
+  /// - Parameter kind: another than the configuration's, if not nil; `normal` can always be had.
+  /// - Throws: ``UserError`` when there is no such one, `FormatError` when its file is damaged or
+  ///   belongs to another run.
+  init(of run: Run, _ configuration: Configuration, _ kind: PriorSettings.Kind?) throws {
+    guard configuration.hasVAE, (kind ?? configuration.prior.kind) == .mixture else {
+      self = .normal
+      return
+    }
+    guard configuration.prior.kind == .mixture else {
+      throw UserError("\(run.folder): has no mixture, its configuration says prior.kind normal")
+    }
+    let path = run.priorFile
+    guard run.has(path) else {
+      throw UserError(
+        "\(run.folder): incomplete, prior.safetensors is missing; finish it with: \(run.resumption)"
+      )
+    }
+    let file = try SafeTensors.read(path)
+    if let text = file.metadata["configuration"] {
+      let fitted = try Configuration(yaml: text, name: "\(path) (metadata)")
+      guard fitted.vae == configuration.vae, fitted.prior == configuration.prior else {
+        throw FormatError(
+          file: path, problem: "was fitted under another configuration than the run's config.yaml")
+      }
+    }
+    self = .mixture(
+      try GaussianMixture(
+        file, latent: configuration.vae.latent, covariance: configuration.prior.covariance,
+        path: path))
+  }
+}

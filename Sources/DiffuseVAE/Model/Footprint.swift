@@ -75,8 +75,8 @@ extension DenoiserSettings {
     addBlock(last.channels, last.channels, last)
     footprint.parameters += 2 * first.channels
     footprint.addConvolution(first.channels, shape.channels)
-    // Both sides of the last SiLU, and the derivatives on their way back.
-    footprint.residualsPerImage += first.map.pixels * 6 * first.channels
+    // Both sides of the last SiLU, and what backward holds of derivatives at a time.
+    footprint.residualsPerImage += first.map.pixels * 16 * first.channels
   }
 }
 

@@ -31,6 +31,12 @@ public struct Matrix: Equatable, Sendable {
 
   func hasShape(of other: Matrix) -> Bool { rows == other.rows && columns == other.columns }
 
+  /// The same numbers in rows of another width: maps as images, and images as maps.
+  public func reshaped(columns: Int) -> Matrix {
+    precondition(elements.count.isMultiple(of: columns), "rows of \(columns) numbers")
+    return Matrix(elements.count / columns, columns, elements)
+  }
+
   /// The matrix of the rows in `range`, in order.
   public func rows(_ range: Range<Int>) -> Matrix {
     Matrix(

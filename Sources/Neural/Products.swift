@@ -37,6 +37,12 @@ extension Matrix {
     accumulate(a, b, keeping: 1)
   }
 
+  /// `self = a b`, in the same memory if it is of that shape already.
+  mutating func replace(byProduct a: some ProductOperand, _ b: some ProductOperand) {
+    if rows != a.outer || columns != b.inner { self = Matrix(a.outer, b.inner) }
+    accumulate(a, b, keeping: 0)
+  }
+
   /// `self = keeping · self + a b`
   fileprivate mutating func accumulate(
     _ a: some ProductOperand, _ b: some ProductOperand, keeping: Float

@@ -174,6 +174,13 @@ import Testing
       ["diffusevae-train", "--config", "small.yaml", "--set", "data={set: x, folder: labels}"],
       "labels/train-labels-idx1-ubyte: 3 labels for 2 images"
     ),
+    (
+      [
+        "diffusevae-train", "--config", "small.yaml", "--set",
+        "denoiser={kind: unet, channels: [8, 8, 8, 8, 8]}",
+      ],
+      "multiples of 16; for 8x8x1 give at most 4"
+    ),
     (["diffusevae-train", "--config", "small.yaml", "--name", "a/b"], "cannot name a run"),
     (["diffusevae-train", "--config", "small.yaml", "--name=-x"], "cannot name a run"),
     (["diffusevae-train", "--config", "small.yaml", "--runs", ""], "--runs must name a folder"),

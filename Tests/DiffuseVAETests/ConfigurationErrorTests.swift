@@ -109,7 +109,7 @@ import Testing
         data: {set: null, folder: "a\\nb"}
         vae: {hidden: [1024, 0, "1", [2]], likelihood: Bernoulli}
         diffusion: {condition: yes, clip: "true", schedule: liner}
-        denoiser: {embedding: 127}
+        denoiser: {features: 127, channels: [32, 12, 1032]}
         training: {vae: {clip: -1}, seed: 18446744073709551616}
         sampling: 5
         """) == [
@@ -122,7 +122,9 @@ import Testing
           "a.yaml:3:24: diffusion.condition must be true or false, not yes",
           "a.yaml:3:35: diffusion.clip must be true or false, not \"true\"",
           "a.yaml:3:53: diffusion.schedule must be linear or cosine, not liner",
-          "a.yaml:4:23: denoiser.embedding must be an even integer in 2…65536, not 127",
+          "a.yaml:4:22: denoiser.features must be an even integer in 2…65536, not 127",
+          "a.yaml:4:42: each of denoiser.channels must be a multiple of 8 in 8…1024, not 12",
+          "a.yaml:4:46: each of denoiser.channels must be a multiple of 8 in 8…1024, not 1032",
           "a.yaml:5:24: training.vae.clip must be a number in 1e-06…1000000, or null, not -1",
           "a.yaml:5:35: training.seed must be an integer in 0…18446744073709551615, "
             + "not 18446744073709551616",
@@ -140,6 +142,12 @@ import Testing
       problems("vae: {hidden: \(long)}") == [
         "a.yaml:1:15: vae.hidden must be a list of at most 16 values, not 17"
       ])
+    for (list, count) in [("[]", 0), ("[8, 8, 8, 8, 8, 8]", 6)] {
+      #expect(
+        problems("denoiser: {channels: \(list)}") == [
+          "a.yaml:1:22: denoiser.channels must be a list of 1…5 values, not \(count)"
+        ])
+    }
     for (text, summary) in [("[]", "a list"), ("5", "5"), ("---", "nothing"), ("null", "null")] {
       #expect(problems(text).count == 1)
       #expect(

@@ -91,6 +91,17 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
     #expect(again.epochs == nil && again.steps == 7)
   }
 
+  @Test func theEmbeddingFollowsTheKindUnlessGiven() throws {
+    func embedding(_ settings: String...) throws -> Int {
+      try Configuration(yaml: "", name: "a.yaml", overriding: settings).denoiser.embedding
+    }
+    #expect(try embedding() == 256)
+    #expect(try embedding("denoiser.kind=unet") == 128)
+    #expect(try embedding("denoiser={kind: unet, embedding: 40}") == 40)
+    #expect(try embedding("denoiser.embedding=256", "denoiser.kind=unet") == 256)
+    #expect(try embedding("denoiser.kind=unet", "denoiser.kind=mlp") == 256)
+  }
+
   @Test func overridesComeLastAndInOrder() throws {
     let configuration = try Configuration(
       yaml: "vae: {latent: 8, hidden: [3]}", name: "a.yaml",
@@ -181,6 +192,8 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           kind: mlp
           width: 1024
           blocks: 4
+          channels: [32, 64, 64]
+          features: 256
           embedding: 256
 
         training:
@@ -220,7 +233,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
 
   @Test func referenceHasARowForEverySetting() {
     let rows = Configuration.reference.split(separator: "\n")
-    #expect(rows.count == 2 + 2 + 4 + 4 + 7 + 4 + 2 * 9 + 3 + 5)
+    #expect(rows.count == 2 + 2 + 4 + 4 + 7 + 6 + 2 * 9 + 3 + 5)
     #expect(rows.contains("| `vae.latent` | `32` | an integer in 1…65536 | dimensions of z |"))
     #expect(rows.allSatisfy { $0.filter { $0 == "|" }.count == 5 })
   }

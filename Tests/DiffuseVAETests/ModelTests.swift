@@ -50,13 +50,15 @@ import Testing
   }
 
   @Test("The reference networks have the sizes that are published for them")
-  func referenceSizes() {
+  func referenceSizes() throws {
     let shape = ImageShape(height: 28, width: 28, channels: 1)
     // 784·1024 + 1024·1024 + 1024·64 + 32·1024 + 1024·1024 + 1024·784, and biases
     #expect(VAE(VAESettings(), pixels: shape.count, seed: 0).parameterCount == 3_806_032)
-    let denoiser = DenoiserSettings().network(
-      shape: shape, conditional: true, timesteps: 1000, seed: 0)
-    #expect(denoiser.parameterCount == 14_096_656)
+    for (kind, count) in [("mlp", 14_096_656), ("unet", 611_873)] {
+      let configuration = try Configuration(
+        yaml: "denoiser: {kind: \(kind)}", name: "reference")
+      #expect(configuration.network(shape: shape).parameterCount == count)
+    }
   }
 
   @Test("Time features are 128 cosines, then 128 sines, of t·10000^(-k/128)")
@@ -125,16 +127,20 @@ import Testing
   func footprints() throws {
     for settings in [
       [], ["vae.likelihood=gaussian", "vae.hidden=[]", "denoiser.blocks=5"],
-      ["diffusion.formulation=none", "denoiser.embedding=6"],
+      ["diffusion.formulation=none", "denoiser.features=6", "denoiser.embedding=7"],
+      ["denoiser.kind=unet", "denoiser.channels=[8]"],
+      ["denoiser.kind=unet", "denoiser.channels=[16, 8, 24]", "denoiser.features=6"],
+      ["denoiser.kind=unet", "diffusion.formulation=none"],
     ] {
       let configuration = try Configuration(
         yaml: small().yaml, name: "small",
         overriding: settings.contains("diffusion.formulation=none")
           ? settings + ["diffusion.condition=false"] : settings)
-      let vae = VAE(configuration.vae, pixels: 12, seed: 0)
-      #expect(configuration.vae.footprint(pixels: 12).parameters == vae.parameterCount)
-      let network = configuration.network(shape: ImageShape(height: 4, width: 3, channels: 1))
-      let footprint = configuration.denoiserFootprint(pixels: 12)
+      let shape = ImageShape(height: 4, width: 8, channels: 3)
+      let vae = VAE(configuration.vae, pixels: shape.count, seed: 0)
+      #expect(configuration.vae.footprint(pixels: shape.count).parameters == vae.parameterCount)
+      let network = configuration.network(shape: shape)
+      let footprint = configuration.denoiserFootprint(shape: shape)
       #expect(footprint.parameters == network.parameterCount)
     }
   }

@@ -24,9 +24,10 @@ func small(_ settings: String...) throws -> Configuration {
   let common = [
     "vae.hidden=[24]", "vae.latent=4", "prior.components=3", "denoiser.width=24",
     "denoiser.blocks=2",
-    "denoiser.embedding=16", "diffusion.steps=50", "sampling.steps=5", "training.grids=2",
-    "training.lanes=3", "training.vae.steps=12", "training.denoiser.steps=12",
-    "training.vae.batch=50", "training.denoiser.batch=50",
+    "denoiser.channels=[16, 24]", "denoiser.features=16", "denoiser.embedding=16",
+    "diffusion.steps=50", "sampling.steps=5", "training.grids=2", "training.lanes=3",
+    "training.vae.steps=12", "training.denoiser.steps=12", "training.vae.batch=50",
+    "training.denoiser.batch=50",
   ]
   return try Configuration(yaml: "", name: "small", overriding: common + settings)
 }

@@ -11,6 +11,18 @@ import Testing
     check("LayerNorm", LayerNorm(), normal(6, 9, seed: 4))
     source = ParameterSource(seed: 2)
     check("MLP", MLP([7, 11, 8, 5], &source).randomised(0.4), normal(6, 7, seed: 5))
+    let map = MapShape(height: 5, width: 4)
+    for stride in 1...2 {
+      source = ParameterSource(seed: 3)
+      check(
+        "Convolution3x3", Convolution3x3(3, 4, on: map, stride: stride, &source).randomised(0.3),
+        normal(2 * map.pixels, 3, seed: 6))
+    }
+    source = ParameterSource(seed: 4)
+    check(
+      "GroupNorm", GroupNorm(6, groups: 3, on: map, &source).randomised(0.5),
+      normal(2 * map.pixels, 6, seed: 7))
+    check("Upsample2", Upsample2(map), normal(2 * map.pixels, 3, seed: 8))
   }
 
   @Test("Derivatives of the modulated block agree with finite differences, also by its embedding")
@@ -27,6 +39,26 @@ import Testing
       })
     #expect(errors.count == 8)
     for (name, error) in errors { #expect(error < 2e-3, "\(name)") }
+  }
+
+  @Test(
+    "Derivatives of the convolutional block agree with finite differences, also by its embedding",
+    arguments: [8, 12])
+  func convolutionalBlock(outputs: Int) {
+    var source = ParameterSource(seed: 1)
+    let map = MapShape(height: 4, width: 3)
+    let block = ConvolutionalBlock(8, outputs, groups: 4, embedding: 6, on: map, &source)
+      .randomised(0.3)
+    let errors = worstGradientError(
+      block, inputs: [normal(2 * map.pixels, 8, seed: 6), normal(2, 6, seed: 7)],
+      forward: { $0.forward($1[0], $1[1]).y },
+      backward: { block, x, dy, gradients in
+        let (_, residuals) = block.forward(x[0], x[1])
+        let (dh, de) = block.backward(dy, residuals, &gradients)
+        return [dh, de]
+      })
+    #expect(errors.count == (outputs == 8 ? 12 : 14))
+    for (name, error) in errors { #expect(error < 3e-3, "\(name)") }
   }
 
   @Test("A modulated block starts as the identity")

@@ -44,7 +44,7 @@ extension VAESettings: SettingsBlock {
   static var fields: [Field<Self>] {
     [
       Field(
-        "hidden", \.hidden, .list(of: .integer(in: 1...65536), atMost: 16),
+        "hidden", \.hidden, .list(of: .integer(in: 1...65536), count: 0...16),
         "widths of the encoder's hidden layers, mirrored in the decoder"),
       Field("latent", \.latent, .integer(in: 1...65536), "dimensions of z"),
       Field("likelihood", \.likelihood, .choice, "of a pixel, given z"),
@@ -116,19 +116,26 @@ extension DiffusionSettings: SettingsBlock {
 public struct DenoiserSettings: Equatable, Sendable {
   /// A further kind of network is a case here; its sizes are fields below.
   public enum Kind: String, CaseIterable, Sendable {
-    case mlp
+    case mlp, unet
   }
 
   /// Kind of network.
   public var kind = Kind.mlp
 
-  /// Width of the hidden layers: In 1...65536.
+  /// Of `mlp`: width of the hidden layers: In 1...65536.
   public var width = 1024
 
-  /// Number of residual blocks: In 1...256.
+  /// Of `mlp`: number of residual blocks: In 1...256.
   public var blocks = 4
 
+  /// Of `unet`: channels at full size, at half of it, and so on: 1 to 5 multiples of 8,
+  /// In 8...1024.
+  public var channels = [32, 64, 64]
+
   /// Features of the time t, half of them cosines, half sines: even, In 2...65536.
+  public var features = 256
+
+  /// Width of the layers that embed them: In 1...65536. Unless given, 128 for `unet`.
   public var embedding = 256
 }
 
@@ -136,11 +143,17 @@ extension DenoiserSettings: SettingsBlock {
   static var fields: [Field<Self>] {
     [
       Field("kind", \.kind, .choice, "kind of network"),
-      Field("width", \.width, .integer(in: 1...65536), "width of the hidden layers"),
-      Field("blocks", \.blocks, .integer(in: 1...256), "number of residual blocks"),
+      Field("width", \.width, .integer(in: 1...65536), "of `mlp`: width of the hidden layers"),
+      Field("blocks", \.blocks, .integer(in: 1...256), "of `mlp`: number of residual blocks"),
       Field(
-        "embedding", \.embedding, .even(in: 2...65536),
+        "channels", \.channels, .list(of: .multiple(of: 8, in: 8...1024), count: 1...5),
+        "of `unet`: channels at the image's size, at half of it, at a quarter, …"),
+      Field(
+        "features", \.features, .even(in: 2...65536),
         "features of the time t, half of them cosines, half sines"),
+      Field(
+        "embedding", \.embedding, .integer(in: 1...65536),
+        "width of the layers that embed them; unless given, 128 for `unet`"),
     ]
   }
 }

@@ -46,9 +46,10 @@ extension Notation {
   }
 
   static func list<Element>(
-    of element: Notation<Element>, atMost count: Int
+    of element: Notation<Element>, count: ClosedRange<Int>
   ) -> Self where Value == [Element] {
-    let allowed = "a list of at most \(count) values"
+    let (least, most) = (count.lowerBound, count.upperBound)
+    let allowed = "a list of \(least == 0 ? "at most " : "\(least)…")\(most) values"
     return Notation(
       allowed: "\(allowed), each \(element.allowed)",
       print: { "[" + $0.map(element.print).joined(separator: ", ") + "]" },
@@ -57,7 +58,7 @@ extension Notation {
         switch yaml.content {
         case .refused:
           return nil
-        case .list(let items) where items.count <= count:
+        case .list(let items) where count.contains(items.count):
           let values = items.compactMap { element.read($0, "each of \(name)", &findings) }
           return values.count == items.count ? values : nil
         case .list(let items):
@@ -79,6 +80,10 @@ extension Notation where Value: FixedWidthInteger {
 
   static func even(in range: ClosedRange<Value>) -> Self {
     integer("an even integer", in: range) { $0.isMultiple(of: 2) }
+  }
+
+  static func multiple(of factor: Value, in range: ClosedRange<Value>) -> Self {
+    integer("a multiple of \(factor)", in: range) { $0.isMultiple(of: factor) }
   }
 
   private static func integer(

@@ -9,6 +9,9 @@ extension Configuration {
     if given["diffusion.condition"] == nil {
       diffusion.condition = diffusion.formulation != .unconditional
     }
+    if given["denoiser.embedding"] == nil, denoiser.kind == .unet {
+      denoiser.embedding = 128
+    }
     for (path, property) in Self.stages {
       let stage = training[keyPath: property]
       guard stage.epochs != nil, stage.steps != nil else { continue }

@@ -28,7 +28,7 @@ extension DenoiserSettings {
   /// The network that these settings describe, with its first weights.
   ///
   /// - Parameters:
-  ///   - shape: of the images.
+  ///   - shape: of the images; one that ``check(shape:)`` lets pass.
   ///   - conditional: whether it also sees x̂0.
   ///   - timesteps: T.
   func network(
@@ -38,6 +38,9 @@ extension DenoiserSettings {
     case .mlp:
       MLPDenoiser(
         self, pixels: shape.count, conditional: conditional, timesteps: timesteps, seed: seed)
+    case .unet:
+      UNetDenoiser(
+        self, shape: shape, conditional: conditional, timesteps: timesteps, seed: seed)
     }
   }
 }

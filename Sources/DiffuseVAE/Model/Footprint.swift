@@ -17,6 +17,23 @@ struct Footprint {
       residualsPerImage += 2 * inputs
     }
   }
+
+  /// Counts a 3×3 convolution, without what it leaves behind.
+  mutating func addConvolution(_ inputs: Int, _ outputs: Int) {
+    parameters += (9 * inputs + 1) * outputs
+  }
+
+  /// Counts a `ConvolutionalBlock` on maps of so many pixels.
+  mutating func addBlock(_ inputs: Int, _ outputs: Int, embedding: Int, pixels: Int) {
+    // Gains and biases of the norms.
+    parameters += 2 * inputs + 2 * outputs
+    addConvolution(inputs, outputs)
+    addMLP([embedding, 2 * outputs])
+    addConvolution(outputs, outputs)
+    if inputs != outputs { parameters += (inputs + 1) * outputs }
+    // The input and both sides of each SiLU, what the second norm sees and gives, the output.
+    residualsPerImage += pixels * (3 * inputs + 5 * outputs)
+  }
 }
 
 extension VAESettings {
@@ -31,39 +48,66 @@ extension VAESettings {
   }
 }
 
+extension DenoiserSettings {
+  fileprivate func addMLP(to footprint: inout Footprint, inputs: Int, pixels: Int) {
+    footprint.addMLP([inputs, width])
+    for _ in 0..<blocks {
+      footprint.addMLP([embedding, 3 * width])
+      footprint.addMLP([width, width, width])
+      // The modulation, the norm, and both sides of the gate.
+      footprint.residualsPerImage += 6 * width
+    }
+    footprint.addMLP([width, pixels])
+  }
+
+  fileprivate func addUNet(to footprint: inout Footprint, inputs: Int, shape: ImageShape) {
+    let levels = levels(shape: shape)
+    let (first, last) = (levels[0], levels[levels.count - 1])
+    func addBlock(_ inputs: Int, _ outputs: Int, _ level: UNetLevel) {
+      footprint.addBlock(inputs, outputs, embedding: embedding, pixels: level.map.pixels)
+    }
+    footprint.addConvolution(inputs, first.channels)
+    for level in levels {
+      addBlock(level.above, level.channels, level)
+      addBlock(2 * level.channels, level.above, level)
+    }
+    for level in levels.dropLast() { footprint.addConvolution(level.channels, level.channels) }
+    addBlock(last.channels, last.channels, last)
+    footprint.parameters += 2 * first.channels
+    footprint.addConvolution(first.channels, shape.channels)
+    // Both sides of the last SiLU, and what backward holds of derivatives at a time.
+    footprint.residualsPerImage += first.map.pixels * 16 * first.channels
+  }
+}
+
 extension Configuration {
   /// Of the second stage's network.
-  func denoiserFootprint(pixels: Int) -> Footprint {
+  func denoiserFootprint(shape: ImageShape) -> Footprint {
     var footprint = Footprint()
-    let (width, embedding) = (denoiser.width, denoiser.embedding)
+    let inputs = diffusion.condition ? 2 : 1
+    footprint.addMLP([denoiser.features, denoiser.embedding, denoiser.embedding])
     switch denoiser.kind {
     case .mlp:
-      footprint.addMLP([embedding, embedding, embedding])
-      footprint.addMLP([diffusion.condition ? 2 * pixels : pixels, width])
-      for _ in 0..<denoiser.blocks {
-        footprint.addMLP([embedding, 3 * width])
-        footprint.addMLP([width, width, width])
-        // The modulation, the norm, and both sides of the gate.
-        footprint.residualsPerImage += 6 * width
-      }
-      footprint.addMLP([width, pixels])
+      denoiser.addMLP(to: &footprint, inputs: inputs * shape.count, pixels: shape.count)
+    case .unet:
+      denoiser.addUNet(to: &footprint, inputs: inputs * shape.channels, shape: shape)
     }
-    footprint.constants = diffusion.steps * embedding
+    footprint.constants = diffusion.steps * denoiser.features
     // x, noise, target, x̂0 and the prediction.
-    footprint.residualsPerImage += 8 * pixels
+    footprint.residualsPerImage += 8 * shape.count
     return footprint
   }
 
-  func footprint(of stage: Stage, pixels: Int) -> Footprint {
-    stage == .vae ? vae.footprint(pixels: pixels) : denoiserFootprint(pixels: pixels)
+  func footprint(of stage: Stage, shape: ImageShape) -> Footprint {
+    stage == .vae ? vae.footprint(pixels: shape.count) : denoiserFootprint(shape: shape)
   }
 
   /// Peak memory of training a stage, in bytes, without the data.
-  func trainingBytes(of stage: Stage, pixels: Int) -> Int {
-    let footprint = footprint(of: stage, pixels: pixels)
+  func trainingBytes(of stage: Stage, shape: ImageShape) -> Int {
+    let footprint = footprint(of: stage, shape: shape)
     // Value, two moments and average, and a gradient for each lane.
     let state = footprint.parameters * (4 + training.lanes) + footprint.constants
-    let frozen = stage == .denoiser && hasVAE ? vae.footprint(pixels: pixels).parameters : 0
+    let frozen = stage == .denoiser && hasVAE ? vae.footprint(pixels: shape.count).parameters : 0
     let batch = settings(of: stage).batch * footprint.residualsPerImage
     let checkpoint = 4 * footprint.parameters
     let program = 10 << 20

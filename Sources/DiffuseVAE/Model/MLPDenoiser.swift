@@ -25,7 +25,7 @@ public struct MLPDenoiser: Denoiser {
     var source = ParameterSource(seed: seed)
     let (width, embedding) = (settings.width, settings.embedding)
     time = TimeEmbedding(
-      timesteps: timesteps, features: embedding, width: embedding, &source)
+      timesteps: timesteps, features: settings.features, width: embedding, &source)
     input = Linear(conditional ? 2 * pixels : pixels, width, &source)
     blocks = []
     for _ in 0..<settings.blocks {
@@ -57,7 +57,7 @@ public struct MLPDenoiser: Denoiser {
   public func backward(_ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients) {
     var dh = output.backward(dOutput, residuals.output, &gradients)
     dh = LayerNorm().backward(dh, residuals.norm, &gradients)
-    var de = Matrix(dh.rows, time.table.columns)
+    var de = Matrix(dh.rows, time.width)
     for (block, residuals) in zip(blocks, residuals.blocks).reversed() {
       let (dx, dEmbedding) = block.backward(dh, residuals, &gradients)
       de.add(dEmbedding)

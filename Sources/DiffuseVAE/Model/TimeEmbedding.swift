@@ -6,6 +6,7 @@ import RealModule
 struct TimeEmbedding: Parameterized {
   var layers: MLP
   let table: Matrix  // [timesteps, features]: first the cosines, then the sines
+  let width: Int  // of the embedding
 
   struct Residuals: Sendable {
     let mlp: MLP.Residuals
@@ -14,10 +15,11 @@ struct TimeEmbedding: Parameterized {
 
   /// - Parameters:
   ///   - timesteps: T; t is in 0…T-1.
-  ///   - features: numbers of sinusoids, even.
+  ///   - features: number of sinusoids, even.
   ///   - width: of the embedding.
   init(timesteps: Int, features: Int, width: Int, _ source: inout ParameterSource) {
     layers = MLP([features, width, width], &source)
+    self.width = width
     let half = features / 2
     // t · 10000^(-k/half)
     let frequencies = (0..<half).map { Double.pow(10_000, -Double($0) / Double(half)) }

@@ -46,8 +46,8 @@ public struct Model: Sendable {
         throw FormatError(file: path, problem: "names no size of image (metadata \"image\")")
       }
       try Self.check(file, stage, configuration, path)
-      try Weights.check(
-        file, configuration.footprint(of: stage, pixels: shape.count), path: path)
+      if stage == .denoiser { try configuration.denoiser.check(shape: shape) }
+      try Weights.check(file, configuration.footprint(of: stage, shape: shape), path: path)
       return (path: path, content: file, shape: shape)
     }
     let shapes = files.map(\.shape)

@@ -2,7 +2,8 @@ import Formats
 import Neural
 
 /// Networks as safetensors: a tensor for each parameter, `[outputs, inputs]`, or `[outputs]` for a
-/// bias, under the name that ``Parameterized/visitParameters(_:)`` gives it.
+/// bias, under the name that ``Parameterized/visitParameters(_:)`` gives it. A 3×3 convolution's
+/// inputs are ordered (ky, kx, channel).
 enum Weights {
   /// The weights that the network computes with.
   static func encode(_ network: some Parameterized, metadata: [String: String]) -> [UInt8] {

@@ -81,7 +81,7 @@ public struct Generator: Sendable {
   func check(count: Int) throws {
     // Each image's noise and result, and a copy of either on the way.
     let images = 4 * 4 * count * model.shape.count
-    let footprint = model.configuration.denoiserFootprint(pixels: model.shape.count)
+    let footprint = model.configuration.denoiserFootprint(shape: model.shape)
     let batches = 4 * options.batch * footprint.residualsPerImage * options.threads
     try checkMemory(bytes: images + batches, "drawing \(count) images, \(options.batch) at a time,")
   }

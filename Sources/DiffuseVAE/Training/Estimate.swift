@@ -26,7 +26,6 @@ public struct Estimate {
       return try Self.seconds(.denoiser, objective, network, configuration, data, threads)
     }
     parts = try stages.map { stage in
-      let pixels = data.shape.count
       let settings = configuration.settings(of: stage)
       let steps = settings.totalSteps(images: data.training.count)
       let seconds =
@@ -35,9 +34,9 @@ public struct Estimate {
         case .denoiser: try denoiserSeconds(configuration.network(shape: data.shape))
         }
       return Part(
-        stage: stage, parameters: configuration.footprint(of: stage, pixels: pixels).parameters,
+        stage: stage, parameters: configuration.footprint(of: stage, shape: data.shape).parameters,
         steps: steps,
-        bytes: configuration.trainingBytes(of: stage, pixels: pixels) + data.bytes,
+        bytes: configuration.trainingBytes(of: stage, shape: data.shape) + data.bytes,
         seconds: seconds * Double(steps))
     }
   }

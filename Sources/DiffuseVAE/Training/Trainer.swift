@@ -98,7 +98,7 @@ struct Trainer<Goal: Objective> {
   /// The means of the loss's terms over other images, by the averaged weights; the random numbers
   /// are the same at every call.
   func evaluate(on images: ByteImages) throws -> [Double] {
-    let (network, chunk) = (network.averaged, 256)
+    let (network, chunk) = (network.averaged, 128)
     let shares = try concurrently((images.count + chunk - 1) / chunk, threads: threads) {
       [objective, seed] index in
       let rows = index * chunk..<min((index + 1) * chunk, images.count)

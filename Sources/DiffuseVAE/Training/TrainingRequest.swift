@@ -21,9 +21,10 @@ public struct TrainingRequest {
   public func resolve() throws -> (run: Run?, configuration: Configuration, data: Dataset) {
     let (run, configuration) = try runAndConfiguration()
     let data = try Dataset(configuration.data)
+    try configuration.denoiser.check(shape: data.shape)
     for stage in try stages(of: configuration) {
       try checkMemory(
-        bytes: data.bytes + configuration.trainingBytes(of: stage, pixels: data.shape.count),
+        bytes: data.bytes + configuration.trainingBytes(of: stage, shape: data.shape),
         "training \(stage.title)")
       let batch = configuration.settings(of: stage).batch
       guard batch <= data.training.count else {

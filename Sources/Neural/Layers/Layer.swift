@@ -5,7 +5,7 @@ public protocol Layer: Parameterized {
   /// What `backward` needs to remember of `forward`.
   associatedtype Residuals: Sendable
 
-  /// - Parameter x: `[batch, inputs]`
+  /// - Parameter x: `[batch, inputs]`; feature maps are `[batch·height·width, channels]`.
   /// - Returns: `y`, `[batch, outputs]`, and what `backward` needs.
   func forward(_ x: Matrix) -> (y: Matrix, residuals: Residuals)
 

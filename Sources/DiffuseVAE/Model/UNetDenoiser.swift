@@ -1,0 +1,151 @@
+import Neural
+
+/// Convolutional denoiser (Ronneberger et al. 2015; Ho et al. 2020), every block of it steered by
+/// the time. The encoder halves the maps from level to level; the decoder goes the same way back
+/// and at each level sees what the encoder had there:
+///
+///     h = input([x, x̂0])
+///     h, skip[0] = encoder[0](h, e);  h = down(h);  h, skip[1] = encoder[1](h, e) …
+///     h = middle(h, e)
+///     … h = decoder[1]([h, skip[1]], e);  h = up(h);  h = decoder[0]([h, skip[0]], e)
+///     output(SiLU(norm(h)))
+///
+/// The last layer starts at zero.
+public struct UNetDenoiser: Denoiser {
+  /// Of every norm; what all channels are multiples of.
+  static let groups = 8
+
+  var time: TimeEmbedding
+  var input: Convolution3x3
+  var encoder: [ConvolutionalBlock]  // by level
+  var down: [Convolution3x3]  // from level l to l + 1
+  var middle: ConvolutionalBlock
+  var decoder: [ConvolutionalBlock]  // by level
+  var norm: GroupNorm
+  var output: Convolution3x3
+  let up: [Upsample2]  // from level l + 1 to l
+
+  public struct Residuals: Sendable {
+    let time: TimeEmbedding.Residuals
+    let input: Matrix
+    let skips: [Matrix]
+    let encoder: [ConvolutionalBlock.Residuals]
+    let middle: ConvolutionalBlock.Residuals
+    let decoder: [ConvolutionalBlock.Residuals]
+    let norm: GroupNorm.Residuals
+    let sum: Matrix  // before the last SiLU
+    let output: Matrix
+  }
+
+  /// - Parameter shape: one that ``DenoiserSettings/check(shape:)`` lets pass.
+  init(
+    _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, timesteps: Int,
+    seed: UInt64
+  ) {
+    var source = ParameterSource(seed: seed)
+    let levels = settings.levels(shape: shape)
+    func block(_ inputs: Int, _ outputs: Int, _ level: UNetLevel) -> ConvolutionalBlock {
+      ConvolutionalBlock(
+        inputs, outputs, groups: Self.groups, embedding: settings.embedding, on: level.map,
+        &source)
+    }
+    let (first, last) = (levels[0], levels[levels.count - 1])
+    time = TimeEmbedding(
+      timesteps: timesteps, features: settings.features, width: settings.embedding, &source)
+    input = Convolution3x3(
+      conditional ? 2 * shape.channels : shape.channels, first.channels, on: first.map, &source)
+    encoder = levels.map { block($0.above, $0.channels, $0) }
+    down = levels.dropLast().map {
+      Convolution3x3($0.channels, $0.channels, on: $0.map, stride: 2, &source)
+    }
+    middle = block(last.channels, last.channels, last)
+    decoder = levels.map { block(2 * $0.channels, $0.above, $0) }
+    norm = GroupNorm(first.channels, groups: Self.groups, on: first.map, &source)
+    output = Convolution3x3(first.channels, shape.channels, on: first.map, zero: true, &source)
+    up = levels.dropFirst().map { Upsample2($0.map) }
+  }
+
+  public func forward(
+    _ x: Matrix, condition: Matrix?, timesteps: [Int]
+  ) -> (output: Matrix, residuals: Residuals) {
+    let (e, timeResiduals) = time.forward(timesteps)
+    func through(
+      _ block: ConvolutionalBlock, _ h: inout Matrix
+    ) -> ConvolutionalBlock.Residuals {
+      let (y, residuals) = block.forward(h, e)
+      h = y
+      return residuals
+    }
+    let channels = output.outputs
+    let maps = x.reshaped(columns: channels)
+    let inputs = condition.map { maps.joined($0.reshaped(columns: channels)) } ?? maps
+    var h = input(inputs)
+    var (skips, encoderResiduals): ([Matrix], [ConvolutionalBlock.Residuals]) = ([], [])
+    for level in encoder.indices {
+      if level > 0 { h = down[level - 1](h) }
+      encoderResiduals.append(through(encoder[level], &h))
+      skips.append(h)
+    }
+    let middleResiduals = through(middle, &h)
+    var decoderResiduals: [ConvolutionalBlock.Residuals] = []
+    for level in decoder.indices.reversed() {
+      h = h.joined(skips[level])
+      decoderResiduals.append(through(decoder[level], &h))
+      if level > 0 { h = up[level - 1](h) }
+    }
+    let (sum, normResiduals) = norm.forward(h)
+    let activated = SiLU()(sum)
+    return (
+      output(activated).reshaped(columns: x.columns),
+      Residuals(
+        time: timeResiduals, input: inputs, skips: skips, encoder: encoderResiduals,
+        middle: middleResiduals, decoder: decoderResiduals.reversed(), norm: normResiduals,
+        sum: sum, output: activated)
+    )
+  }
+
+  public func backward(_ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients) {
+    let r = residuals
+    var de = Matrix(dOutput.rows, time.width)
+    func back(
+      _ block: ConvolutionalBlock, _ dh: Matrix, _ residuals: ConvolutionalBlock.Residuals,
+      _ gradients: inout Gradients
+    ) -> Matrix {
+      let (dx, dEmbedding) = block.backward(dh, residuals, &gradients)
+      de.add(dEmbedding)
+      return dx
+    }
+    var dh = dOutput.reshaped(columns: output.outputs)
+    dh = output.backward(dh, r.output, &gradients)
+    dh = SiLU().backward(dh, r.sum, &gradients)
+    dh = norm.backward(dh, r.norm, &gradients)
+    var dSkips: [Matrix] = []
+    for level in decoder.indices {
+      if level > 0 { dh = up[level - 1].backward(dh, (), &gradients) }
+      let both = back(decoder[level], dh, r.decoder[level], &gradients)
+      dh = both.columns(0..<both.columns / 2)
+      dSkips.append(both.columns(both.columns / 2..<both.columns))
+    }
+    dh = back(middle, dh, r.middle, &gradients)
+    for level in encoder.indices.reversed() {
+      dh.add(dSkips[level])
+      dh = back(encoder[level], dh, r.encoder[level], &gradients)
+      if level > 0 { dh = down[level - 1].backward(dh, r.skips[level - 1], &gradients) }
+    }
+    input.backwardFromData(dh, r.input, &gradients)
+    time.backward(de, r.time, &gradients)
+  }
+
+  public mutating func visit(
+    _ path: String, _ body: (String, inout Parameter) throws -> Void
+  ) rethrows {
+    try time.visit(path + ".time", body)
+    try input.visit(path + ".input", body)
+    try encoder.visit(path + ".encoder", body)
+    try down.visit(path + ".down", body)
+    try middle.visit(path + ".middle", body)
+    try decoder.visit(path + ".decoder", body)
+    try norm.visit(path + ".norm", body)
+    try output.visit(path + ".output", body)
+  }
+}

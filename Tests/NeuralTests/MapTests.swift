@@ -1,0 +1,115 @@
+import Testing
+
+@testable import Neural
+
+/// Layers of feature maps against their definitions, written as loops.
+@Suite struct MapTests {
+  static let sizes = [
+    MapShape(height: 7, width: 5), MapShape(height: 8, width: 8), MapShape(height: 1, width: 1),
+    MapShape(height: 5, width: 8), MapShape(height: 2, width: 1),
+  ]
+
+  /// Where pixel (i, j) of a map is in a batch; nil outside.
+  private func row(_ image: Int, _ i: Int, _ j: Int, _ map: MapShape) -> Int? {
+    let isInside = (0..<map.height).contains(i) && (0..<map.width).contains(j)
+    return isInside ? (image * map.height + i) * map.width + j : nil
+  }
+
+  private func naive(
+    _ x: Matrix, _ weight: Matrix, _ bias: Matrix, _ map: MapShape, stride: Int
+  ) -> Matrix {
+    let output = MapShape(
+      height: (map.height - 1) / stride + 1, width: (map.width - 1) / stride + 1)
+    let batch = x.rows / map.pixels
+    var y = Matrix(batch * output.pixels, weight.rows)
+    for image in 0..<batch {
+      for i in 0..<output.height {
+        for j in 0..<output.width {
+          guard let to = row(image, i, j, output) else { continue }
+          for o in 0..<weight.rows {
+            var sum = Double(bias[0, o])
+            for (ky, kx) in (0..<9).map({ ($0 / 3, $0 % 3) }) {
+              guard let from = row(image, stride * i + ky - 1, stride * j + kx - 1, map)
+              else { continue }
+              for c in 0..<x.columns {
+                sum += Double(weight[o, (3 * ky + kx) * x.columns + c]) * Double(x[from, c])
+              }
+            }
+            y[to, o] = Float(sum)
+          }
+        }
+      }
+    }
+    return y
+  }
+
+  @Test("A convolution is its sum", arguments: sizes, [1, 2])
+  func convolution(map: MapShape, stride: Int) {
+    var source = ParameterSource(seed: 1)
+    let layer = Convolution3x3(3, 4, on: map, stride: stride, &source).randomised(0.3)
+    let x = normal(3 * map.pixels, 3, seed: 2)
+    let expected = naive(x, layer.weight.value, layer.bias.value, map, stride: stride)
+    #expect(distance(layer(x), expected) < 1e-5)
+  }
+
+  @Test("A convolution of many maps is that of each, forward and backward", arguments: [1, 2])
+  func blocks(stride: Int) {
+    let map = MapShape(height: 7, width: 5)
+    var source = ParameterSource(seed: 1)
+    let layer = Convolution3x3(30, 3, on: map, stride: stride, &source)
+    let (batch, inputs) = (100, map.pixels)
+    let x = normal(batch * inputs, 30, seed: 2)
+    let (y, _) = layer.forward(x)
+    #expect(layer.neighbourhoods.blocks(batch: batch).count > 1)
+    let expected = naive(x, layer.weight.value, layer.bias.value, map, stride: stride)
+    #expect(distance(y, expected) < 1e-5)
+    var (whole, parts) = (Gradients(of: layer), Gradients(of: layer))
+    let dy = normal(y.rows, 3, seed: 3)
+    let dx = layer.backward(dy, x, &whole)
+    let outputs = layer.neighbourhoods.output.pixels
+    for image in 0..<batch {
+      let pixels = image * inputs..<(image + 1) * inputs
+      let part = layer.backward(
+        dy.rows(image * outputs..<(image + 1) * outputs), x.rows(pixels), &parts)
+      #expect(distance(part, dx.rows(pixels)) < 1e-5)
+    }
+    #expect(distance(whole[layer.weight], parts[layer.weight]) < 1e-3)
+    #expect(distance(whole[layer.bias], parts[layer.bias]) < 1e-3)
+  }
+
+  @Test("GroupNorm's groups have the mean of their biases and the deviation of their gains")
+  func groupNorm() {
+    let map = MapShape(height: 9, width: 7)
+    var source = ParameterSource(seed: 1)
+    var norm = GroupNorm(12, groups: 3, on: map, &source)
+    norm.gain.value = Matrix(1, 12, (0..<12).map { Float($0 / 4 + 1) })
+    norm.bias.value = Matrix(1, 12, (0..<12).map { Float($0 / 4) - 7 })
+    let y = norm(normal(4 * map.pixels, 12, seed: 8).affine(3, 50))
+    for image in 0..<4 {
+      let rows = y.rows(image * map.pixels..<(image + 1) * map.pixels)
+      for group in 0..<3 {
+        let x = rows.columns(4 * group..<4 * group + 4).elements.map(Double.init)
+        let mean = x.reduce(0, +) / Double(x.count)
+        let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(x.count)
+        #expect(abs(mean - Double(group - 7)) < 1e-4)
+        #expect(abs(variance.squareRoot() - Double(group + 1)) < 1e-4)
+      }
+    }
+  }
+
+  @Test("Enlarged maps repeat every pixel in a square")
+  func upsampling() {
+    let map = MapShape(height: 2, width: 3)
+    let large = MapShape(height: 4, width: 6)
+    let x = normal(2 * map.pixels, 5, seed: 1)
+    let y = Upsample2(map)(x)
+    #expect(y.rows == 2 * large.pixels && y.columns == 5)
+    for image in 0..<2 {
+      for (i, j) in (0..<24).map({ ($0 / 6, $0 % 6) }) {
+        guard let to = row(image, i, j, large), let from = row(image, i / 2, j / 2, map)
+        else { continue }
+        #expect(y.rows(to..<to + 1) == x.rows(from..<from + 1))
+      }
+    }
+  }
+}

@@ -1,0 +1,175 @@
+import Foundation
+import Testing
+
+/// What users and disks do wrong, and what the commands say to it.
+@Suite(.serialized) struct MistakeTests {
+  /// Arguments, and a part of the one sentence that they must lead to.
+  static let mistakes: [(command: [String], sentence: String)] = [
+    (["diffusevae-train"], "--config FILE is needed"),
+    (["diffusevae-train", "--config", "none.yaml"], "none.yaml: cannot be read: No such file"),
+    (["diffusevae-train", "--config", "bad.yaml"], "bad.yaml:1:7: vae.latnt is not a setting"),
+    (["diffusevae-train", "--config", "bad.yaml"], "bad.yaml:2:19: training.lanes must be"),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--set", "vae.latent=0"],
+      "--set vae.latent=0: vae.latent must be an integer in 1…65536, not 0"
+    ),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--set", "training.vae.batch=2000"],
+      "training.vae.batch is 2000, more than the 1500 training images"
+    ),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--set", "prior.components=151"],
+      "prior.components is 151, more than a tenth of the 1500 latents of digits"
+    ),
+    (
+      [
+        "diffusevae-train", "--config", "small.yaml", "--set", "prior.samples=29", "--dry-run",
+      ],
+      "prior.components is 3, more than a tenth of the 29 latents of digits"
+    ),
+    (
+      [
+        "diffusevae-train", "--config", "small.yaml", "--set", "prior.components=1000", "--set",
+        "prior.samples=10000000", "--set", "vae.latent=65536",
+      ],
+      "prior.components is 1000, more than a tenth"
+    ),
+    (
+      [
+        "diffusevae-train", "--config", "small.yaml", "--set", "vae={latent: 65536, hidden: []}",
+      ],
+      "fitting the prior (3 components, covariance full) takes about"
+    ),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--set", "data.set=mnist"],
+      "no images of the set"
+    ),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--set", "data={set: x, folder: idx}"],
+      "idx/train-images-idx3-ubyte: "
+    ),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--set", "data={set: x, folder: labels}"],
+      "labels/train-labels-idx1-ubyte: 3 labels for 2 images"
+    ),
+    (
+      [
+        "diffusevae-train", "--config", "small.yaml", "--set",
+        "denoiser={kind: unet, channels: [8, 8, 8, 8, 8]}",
+      ],
+      "multiples of 16; for 8x8x1 give at most 4"
+    ),
+    (["diffusevae-train", "--config", "small.yaml", "--name", "a/b"], "cannot name a run"),
+    (["diffusevae-train", "--config", "small.yaml", "--name=-x"], "cannot name a run"),
+    (["diffusevae-train", "--config", "small.yaml", "--runs", ""], "--runs must name a folder"),
+    (
+      [
+        "diffusevae-train", "--config", "small.yaml", "--dry-run", "--set", "denoiser.width=65536",
+        "--set", "denoiser.blocks=256",
+      ],
+      "training stage two takes about"
+    ),
+    (
+      [
+        "diffusevae-train", "--config", "small.yaml", "--stage", "vae", "--set",
+        "diffusion.formulation=none",
+      ],
+      "has no VAE to train"
+    ),
+    (
+      ["diffusevae-train", "--config", "small.yaml", "--set", "data={set: x, folder: two}"],
+      "images are 1x1x2; they must have 1, 3 or 4 channels"
+    ),
+    (["diffusevae-train", "--config", "small.yaml", "--runs", "file"], "file: the folder cannot"),
+    (["diffusevae-train", "--config", "small.yaml", "--resume"], "leave --config"),
+    (["diffusevae-train", "--resume"], "runs: no run that is unfinished here"),
+    (["diffusevae-train", "--resume", "small"], "runs/small: no such run"),
+    (["diffusevae-train", "--config", "small.yaml", "--threads", "0"], "--threads is 0"),
+    (["diffusevae-sample"], "runs: no run that is complete here"),
+    (["diffusevae-sample", "--run", "nothing"], "runs/nothing: no such run"),
+    (["diffusevae-sample", "--count", "0"], "--count is 0; it must be in 1...1000000"),
+    (["diffusevae-sample", "--sampler", "euler"], "euler"),
+    (["interpolate"], "--space"),
+    (["interpolate", "--space", "xT", "--to", "3"], "an xT path holds z"),
+  ]
+
+  @Test("Every mistake gets a sentence and a non-zero exit", arguments: mistakes.indices)
+  func mistake(index: Int) throws {
+    let place = try Place()
+    defer { place.remove() }
+    try place.write("vae: {latnt: 3}\ntraining: {lanes: 0}\n", to: "bad.yaml")
+    try place.write("not a folder", to: "file")
+    try place.write("no images at all", to: "idx/train-images-idx3-ubyte")
+    try place.write(
+      [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 7, 9], to: "labels/train-images-idx3-ubyte")
+    try place.write([0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 2], to: "labels/train-labels-idx1-ubyte")
+    try place.write(
+      [0, 0, 8, 4, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 7, 9],
+      to: "two/train-images-idx3-ubyte")
+    let (command, sentence) = Self.mistakes[index]
+    let result = try place.run(command[0], Array(command.dropFirst()))
+    #expect(result.status != 0 && !result.crashed)
+    #expect(result.errors.contains(sentence), "\(result.errors)")
+    #expect(result.output.isEmpty)
+    #expect(!place.has("runs"))
+  }
+
+  @Test("Damaged or foreign files of a run are named, and a run is not touched by failing")
+  func damage() throws {
+    let place = try Place()
+    defer { place.remove() }
+    #expect(try place.run("diffusevae-train", "--config", "small.yaml").status == 0)
+    #expect(
+      try place.run(
+        "diffusevae-train", "--config", "small.yaml", "--set", "denoiser.width=20", "--name", "wide"
+      ).status == 0)
+    let weights = "runs/small/denoiser.safetensors"
+    let whole = try place.read(weights)
+    func sampling(fails sentence: String, with bytes: [UInt8]) throws {
+      try place.write(bytes, to: weights)
+      let result = try place.run("diffusevae-sample", "--run", "small", "--out", "x.png")
+      #expect(result.status == 1 && !result.crashed)
+      #expect(
+        result.errors.contains(weights) && result.errors.contains(sentence), "\(result.errors)")
+      #expect(!place.has("x.png"))
+    }
+    try sampling(fails: "bytes", with: Array(whole.prefix(whole.count / 2)))
+    try sampling(fails: "bytes", with: [])
+    try sampling(
+      fails: "was trained under another configuration",
+      with: place.read("runs/wide/denoiser.safetensors"))
+    try sampling(
+      fails: "belongs to another architecture", with: place.read("runs/small/vae.safetensors"))
+    try place.write(whole, to: weights)
+    #expect(try place.run("diffusevae-sample", "--run", "small", "--out", "x.png").status == 0)
+
+    let nowhere = try place.run("diffusevae-sample", "--out", "none/x.png")
+    #expect(nowhere.status == 1 && nowhere.errors.contains("there is no folder"))
+    let ending = try place.run("diffusevae-sample", "--out", "x.jpg")
+    #expect(ending.status == 1 && ending.errors.contains(".jpg is not known here"))
+    let many = try place.run("diffusevae-sample", "--steps", "41")
+    #expect(many.status == 1 && many.errors.contains("1...40"))
+    let range = try place.run("interpolate", "--space", "z", "--from", "295")
+    #expect(range.status == 1 && range.errors.contains("has images 0...296"))
+
+    let tall = try place.run("diffusevae-sample", "--count", "400000", "--out", "x.png")
+    #expect(tall.status == 1 && tall.errors.contains("write .npy or a folder"))
+    try place.write("x", to: "full/x")
+    let full = try place.run("diffusevae-sample", "--out", "full")
+    #expect(full.status == 1 && full.errors.contains("full: the folder is not empty"))
+    let folder = try place.run("diffusevae-sample", "--out", "runs/x.npy/y.npy")
+    #expect(folder.status == 1 && folder.errors.contains("there is no folder runs/x.npy"))
+    for flags in [["--sampler", "ddpm", "--eta", "0.5"], ["--variance", "large"]] {
+      let result = try place.run("diffusevae-sample", flags)
+      #expect(result.status == 64 && result.errors.contains("is for --sampler"))
+    }
+
+    let configuration = String(decoding: try place.read("runs/small/config.yaml"), as: UTF8.self)
+    for (old, new) in [("latent: 4", "latent: 5"), ("target: original", "target: noise")] {
+      try place.write(
+        configuration.replacingOccurrences(of: old, with: new), to: "runs/small/config.yaml")
+      let other = try place.run("diffusevae-sample", "--run", "small")
+      #expect(other.status == 1 && other.errors.contains("trained under another configuration"))
+    }
+  }
+}

@@ -29,6 +29,12 @@ public struct Matrix: Equatable, Sendable {
     set { elements[row * columns + column] = newValue }
   }
 
+  /// Makes this a matrix of another size, in the same memory if it is of that size already; what
+  /// it then holds is left open.
+  mutating func resize(_ rows: Int, _ columns: Int) {
+    if self.rows != rows || self.columns != columns { self = Matrix(rows, columns) }
+  }
+
   func hasShape(of other: Matrix) -> Bool { rows == other.rows && columns == other.columns }
 
   /// The same numbers in rows of another width: maps as images, and images as maps.

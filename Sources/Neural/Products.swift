@@ -19,8 +19,16 @@ extension Matrix: ProductOperand {
 }
 
 extension ProductOperand {
-  fileprivate var outer: Int { isTransposed ? matrix.columns : matrix.rows }
-  fileprivate var inner: Int { isTransposed ? matrix.rows : matrix.columns }
+  fileprivate var outer: Int { outer(of: 1) }
+  fileprivate var inner: Int { inner(of: 1) }
+
+  // Of each of `count` matrices stacked on one another.
+  fileprivate func outer(of count: Int) -> Int {
+    isTransposed ? matrix.columns : matrix.rows / count
+  }
+  fileprivate func inner(of count: Int) -> Int {
+    isTransposed ? matrix.rows / count : matrix.columns
+  }
   fileprivate var flag: CBLAS_TRANSPOSE { isTransposed ? CblasTrans : CblasNoTrans }
 }
 
@@ -39,23 +47,49 @@ extension Matrix {
 
   /// `self = a b`, in the same memory if it is of that shape already.
   mutating func replace(byProduct a: some ProductOperand, _ b: some ProductOperand) {
-    if rows != a.outer || columns != b.inner { self = Matrix(a.outer, b.inner) }
+    resize(a.outer, b.inner)
     accumulate(a, b, keeping: 0)
   }
 
-  /// `self = keeping · self + a b`
-  fileprivate mutating func accumulate(
-    _ a: some ProductOperand, _ b: some ProductOperand, keeping: Float
+  /// `self += a b`, all three being stacks of `count` matrices.
+  mutating func add(products count: Int, _ a: some ProductOperand, _ b: some ProductOperand) {
+    accumulate(a, b, count: count, keeping: 1)
+  }
+
+  /// `self = a b`, all three being stacks of `count` matrices; in the same memory if it is of that
+  /// shape already.
+  mutating func replace(
+    byProducts count: Int, _ a: some ProductOperand, _ b: some ProductOperand
   ) {
+    resize(count * a.outer(of: count), b.inner(of: count))
+    accumulate(a, b, count: count, keeping: 0)
+  }
+
+  /// `self = keeping · self + a b`, for each of `count` matrices stacked on one another.
+  fileprivate mutating func accumulate(
+    _ a: some ProductOperand, _ b: some ProductOperand, count: Int = 1, keeping: Float
+  ) {
+    let (m, n, k) = (a.outer(of: count), b.inner(of: count), a.inner(of: count))
+    let isStack = [rows, a.matrix.rows, b.matrix.rows].allSatisfy { $0.isMultiple(of: count) }
     precondition(
-      a.inner == b.outer && rows == a.outer && columns == b.inner,
-      "[\(rows), \(columns)] is not [\(a.outer), \(a.inner)] times [\(b.outer), \(b.inner)]")
-    guard !elements.isEmpty, a.inner > 0 else { return }
+      isStack && k == b.outer(of: count) && rows == count * m && columns == n,
+      "[\(rows), \(columns)] is not [\(m), \(k)] times [\(b.outer(of: count)), \(n)], \(count) times"
+    )
+    guard !elements.isEmpty, k > 0 else { return }
     BLAS.oneThreadPerProduct
-    cblas_sgemm(
-      CblasRowMajor, a.flag, b.flag, Int32(a.outer), Int32(b.inner), Int32(a.inner),
-      1, a.matrix.elements, Int32(a.matrix.columns), b.matrix.elements, Int32(b.matrix.columns),
-      keeping, &elements, Int32(columns))
+    let (widthA, widthB, widthC) = (a.matrix.columns, b.matrix.columns, columns)
+    a.matrix.elements.withUnsafeBufferPointer { x in
+      b.matrix.elements.withUnsafeBufferPointer { y in
+        elements.withUnsafeMutableBufferPointer { z in
+          guard let x = x.baseAddress, let y = y.baseAddress, let z = z.baseAddress else { return }
+          for i in 0..<count {
+            cblas_sgemm(
+              CblasRowMajor, a.flag, b.flag, Int32(m), Int32(n), Int32(k), 1, x + i * m * k,
+              Int32(widthA), y + i * k * n, Int32(widthB), keeping, z + i * m * n, Int32(widthC))
+          }
+        }
+      }
+    }
   }
 }
 

@@ -18,6 +18,10 @@ import Testing
         "Convolution3x3", Convolution3x3(3, 4, on: map, stride: stride, &source).randomised(0.3),
         normal(2 * map.pixels, 3, seed: 6))
     }
+    source = ParameterSource(seed: 3)
+    check(
+      "Winograd's convolution", Convolution3x3(8, 16, on: map, &source).randomised(0.3),
+      normal(2 * map.pixels, 8, seed: 6))
     source = ParameterSource(seed: 4)
     check(
       "GroupNorm", GroupNorm(6, groups: 3, on: map, &source).randomised(0.5),

@@ -43,34 +43,59 @@ import Testing
     return y
   }
 
-  @Test("A convolution is its sum", arguments: sizes, [1, 2])
-  func convolution(map: MapShape, stride: Int) {
-    var source = ParameterSource(seed: 1)
-    let layer = Convolution3x3(3, 4, on: map, stride: stride, &source).randomised(0.3)
-    let x = normal(3 * map.pixels, 3, seed: 2)
-    let expected = naive(x, layer.weight.value, layer.bias.value, map, stride: stride)
-    #expect(distance(layer(x), expected) < 1e-5)
+  /// Few channels, and as many as ``Winograd`` takes.
+  static let channels = [(3, 4), (8, 16)]
+
+  @Test("A convolution is its sum", arguments: sizes, channels)
+  func convolution(map: MapShape, channels: (inputs: Int, outputs: Int)) {
+    for stride in [1, 2] {
+      var source = ParameterSource(seed: 1)
+      let layer = Convolution3x3(
+        channels.inputs, channels.outputs, on: map, stride: stride, &source
+      ).randomised(0.3)
+      #expect((layer.winograd != nil) == (stride == 1 && channels.inputs == 8))
+      let x = normal(3 * map.pixels, channels.inputs, seed: 2)
+      let expected = naive(x, layer.weight.value, layer.bias.value, map, stride: stride)
+      #expect(distance(layer(x), expected) < 1e-5)
+    }
   }
 
-  @Test("A convolution of many maps is that of each, forward and backward", arguments: [1, 2])
-  func blocks(stride: Int) {
+  /// Winograd's transforms only add, and halve four times; its errors are those of a few more sums.
+  @Test("Winograd's algorithm is exact to a few units in the last place of a typical output")
+  func exactness() {
+    let map = MapShape(height: 14, width: 14)
+    var source = ParameterSource(seed: 1)
+    let layer = Convolution3x3(64, 64, on: map, &source)
+    let x = normal(map.pixels, 64, seed: 2)
+    let expected = naive(x, layer.weight.value, layer.bias.value, map, stride: 1)
+    let scale = Float((expected.squaredNorm / Double(expected.elements.count)).squareRoot())
+    #expect(distance(layer(x), expected) < 16 * scale * Float.ulpOfOne)
+  }
+
+  @Test("A convolution of many maps is that of each, forward and backward", arguments: [3, 8])
+  func blocks(outputs: Int) {
+    for stride in [1, 2] { checkBlocks(outputs: outputs, stride: stride) }
+  }
+
+  private func checkBlocks(outputs: Int, stride: Int) {
     let map = MapShape(height: 7, width: 5)
     var source = ParameterSource(seed: 1)
-    let layer = Convolution3x3(30, 3, on: map, stride: stride, &source)
+    let layer = Convolution3x3(32, outputs, on: map, stride: stride, &source)
     let (batch, inputs) = (100, map.pixels)
-    let x = normal(batch * inputs, 30, seed: 2)
+    let x = normal(batch * inputs, 32, seed: 2)
     let (y, _) = layer.forward(x)
-    #expect(layer.neighbourhoods.blocks(batch: batch).count > 1)
+    let blocks = layer.winograd?.blocks(batch: batch) ?? layer.neighbourhoods.blocks(batch: batch)
+    #expect(blocks.count > 1)
     let expected = naive(x, layer.weight.value, layer.bias.value, map, stride: stride)
     #expect(distance(y, expected) < 1e-5)
     var (whole, parts) = (Gradients(of: layer), Gradients(of: layer))
-    let dy = normal(y.rows, 3, seed: 3)
+    let dy = normal(y.rows, outputs, seed: 3)
     let dx = layer.backward(dy, x, &whole)
-    let outputs = layer.neighbourhoods.output.pixels
+    let outputPixels = layer.neighbourhoods.output.pixels
     for image in 0..<batch {
       let pixels = image * inputs..<(image + 1) * inputs
       let part = layer.backward(
-        dy.rows(image * outputs..<(image + 1) * outputs), x.rows(pixels), &parts)
+        dy.rows(image * outputPixels..<(image + 1) * outputPixels), x.rows(pixels), &parts)
       #expect(distance(part, dx.rows(pixels)) < 1e-5)
     }
     #expect(distance(whole[layer.weight], parts[layer.weight]) < 1e-3)

@@ -2,11 +2,13 @@
 ///
 ///     y[i, j] = Σ W[ky, kx] x[s i + ky - 1, s j + kx - 1] + b
 ///
-/// With the neighbourhoods of the pixels as rows of a matrix N, `y = N Wᵀ + b`.
+/// With the neighbourhoods of the pixels as rows of a matrix N, `y = N Wᵀ + b`; at stride 1, where
+/// the numbers of channels allow it, by ``Winograd``'s algorithm.
 public struct Convolution3x3: Layer {
   var weight: Parameter  // [outputs, 9·inputs], columns ordered (ky, kx, input)
   var bias: Parameter  // [1, outputs]
   let neighbourhoods: Neighbourhoods
+  let winograd: Winograd?
 
   /// Weights and bias start uniform in ±1/√(9·inputs), as PyTorch's `nn.Conv2d` does; at zero when
   /// `zero` is set, for the last layer of a branch that is to start as nothing.
@@ -23,11 +25,16 @@ public struct Convolution3x3: Layer {
       zero ? source.constant(outputs, fanIn) : source.uniform(outputs, fanIn, fanIn: fanIn)
     bias = zero ? source.constant(1, outputs) : source.uniform(1, outputs, fanIn: fanIn)
     neighbourhoods = Neighbourhoods(input: map, channels: inputs, stride: stride)
+    winograd =
+      stride == 1 && Winograd.takes(inputs, outputs) ? Winograd(inputs, outputs, on: map) : nil
   }
 
   public var outputs: Int { weight.value.rows }
 
   public func forward(_ x: Matrix) -> (y: Matrix, residuals: Matrix) {
+    if let winograd {
+      return (winograd.forward(x, weight: weight.value, bias: bias.value), x)
+    }
     let batch = batch(x)
     var y = Matrix(batch * neighbourhoods.output.pixels, outputs)
     var (columns, part) = (Matrix(0, 0), Matrix(0, 0))
@@ -40,6 +47,10 @@ public struct Convolution3x3: Layer {
   }
 
   public func backward(_ dy: Matrix, _ x: Matrix, _ gradients: inout Gradients) -> Matrix {
+    if let winograd {
+      gradients[bias].add(rowsOf: dy)
+      return winograd.backward(dy, x, weight: weight.value, &gradients[weight])
+    }
     backwardFromData(dy, x, &gradients)
     var dx = Matrix(x.rows, x.columns)
     var columns = Matrix(0, 0)

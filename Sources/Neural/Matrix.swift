@@ -43,6 +43,8 @@ public struct Matrix: Equatable, Sendable {
     return Matrix(elements.count / columns, columns, elements)
   }
 
+  func row(_ row: Int) -> [Float] { Array(elements[row * columns..<(row + 1) * columns]) }
+
   /// The matrix of the rows in `range`, in order.
   public func rows(_ range: Range<Int>) -> Matrix {
     Matrix(

@@ -24,7 +24,7 @@ import Testing
       normal(2 * map.pixels, 8, seed: 6))
     source = ParameterSource(seed: 4)
     check(
-      "GroupNorm", GroupNorm(6, groups: 3, on: map, &source).randomised(0.5),
+      "GroupNormSiLU", GroupNormSiLU(6, groups: 3, on: map, &source).randomised(0.5),
       normal(2 * map.pixels, 6, seed: 7))
     check("Upsample2", Upsample2(map), normal(2 * map.pixels, 3, seed: 8))
   }

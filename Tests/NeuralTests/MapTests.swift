@@ -1,3 +1,4 @@
+import RealModule
 import Testing
 
 @testable import Neural
@@ -102,22 +103,30 @@ import Testing
     #expect(distance(whole[layer.bias], parts[layer.bias]) < 1e-3)
   }
 
-  @Test("GroupNorm's groups have the mean of their biases and the deviation of their gains")
-  func groupNorm() {
+  @Test("A group norm, modulated and activated, is its definition", arguments: [false, true])
+  func groupNorm(isModulated: Bool) {
     let map = MapShape(height: 9, width: 7)
     var source = ParameterSource(seed: 1)
-    var norm = GroupNorm(12, groups: 3, on: map, &source)
-    norm.gain.value = Matrix(1, 12, (0..<12).map { Float($0 / 4 + 1) })
-    norm.bias.value = Matrix(1, 12, (0..<12).map { Float($0 / 4) - 7 })
-    let y = norm(normal(4 * map.pixels, 12, seed: 8).affine(3, 50))
+    let norm = GroupNormSiLU(12, groups: 3, on: map, &source).randomised(1)
+    // Far from zero, where a variance by Σ x² would lose half of its digits.
+    let x = normal(4 * map.pixels, 12, seed: 8).affine(3, 50)
+    let m = isModulated ? normal(4, 24, seed: 9) : Matrix(4, 24)
+    let y = norm.forward(x, modulation: isModulated ? m : nil).y
     for image in 0..<4 {
-      let rows = y.rows(image * map.pixels..<(image + 1) * map.pixels)
+      let rows = image * map.pixels..<(image + 1) * map.pixels
       for group in 0..<3 {
-        let x = rows.columns(4 * group..<4 * group + 4).elements.map(Double.init)
-        let mean = x.reduce(0, +) / Double(x.count)
-        let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(x.count)
-        #expect(abs(mean - Double(group - 7)) < 1e-4)
-        #expect(abs(variance.squareRoot() - Double(group + 1)) < 1e-4)
+        let channels = 4 * group..<4 * group + 4
+        let values = x.rows(rows).columns(channels).elements.map(Double.init)
+        let mean = values.reduce(0, +) / Double(values.count)
+        let squares = values.map { ($0 - mean) * ($0 - mean) }.reduce(0, +)
+        let deviation = (squares / Double(values.count) + 1e-5).squareRoot()
+        for (row, c) in rows.flatMap({ row in channels.map { (row, $0) } }) {
+          let n = (Double(x[row, c]) - mean) / deviation
+          let normal = n * Double(norm.gain.value[0, c]) + Double(norm.bias.value[0, c])
+          let s = normal * (1 + Double(m[image, c])) + Double(m[image, 12 + c])
+          let expected = s / (1 + Double.exp(-s))
+          #expect(abs(Double(y[row, c]) - expected) < 1e-4)
+        }
       }
     }
   }

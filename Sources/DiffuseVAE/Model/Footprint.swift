@@ -31,8 +31,8 @@ struct Footprint {
     addMLP([embedding, 2 * outputs])
     addConvolution(outputs, outputs)
     if inputs != outputs { parameters += (inputs + 1) * outputs }
-    // The input and both sides of each SiLU, what the second norm sees and gives, the output.
-    residualsPerImage += pixels * (3 * inputs + 5 * outputs)
+    // What each norm sees and each convolution, and the output.
+    residualsPerImage += pixels * (2 * inputs + 3 * outputs)
   }
 }
 
@@ -75,7 +75,7 @@ extension DenoiserSettings {
     addBlock(last.channels, last.channels, last)
     footprint.parameters += 2 * first.channels
     footprint.addConvolution(first.channels, shape.channels)
-    // Both sides of the last SiLU, and what backward holds of derivatives at a time.
+    // What the last layers see, and what backward holds of derivatives at a time.
     footprint.residualsPerImage += first.map.pixels * 16 * first.channels
   }
 }

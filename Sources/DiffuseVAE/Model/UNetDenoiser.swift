@@ -21,7 +21,7 @@ public struct UNetDenoiser: Denoiser {
   var down: [Convolution3x3]  // from level l to l + 1
   var middle: ConvolutionalBlock
   var decoder: [ConvolutionalBlock]  // by level
-  var norm: GroupNorm
+  var norm: GroupNormSiLU
   var output: Convolution3x3
   let up: [Upsample2]  // from level l + 1 to l
 
@@ -32,8 +32,7 @@ public struct UNetDenoiser: Denoiser {
     let encoder: [ConvolutionalBlock.Residuals]
     let middle: ConvolutionalBlock.Residuals
     let decoder: [ConvolutionalBlock.Residuals]
-    let norm: GroupNorm.Residuals
-    let sum: Matrix  // before the last SiLU
+    let norm: GroupNormSiLU.Residuals
     let output: Matrix
   }
 
@@ -60,7 +59,7 @@ public struct UNetDenoiser: Denoiser {
     }
     middle = block(last.channels, last.channels, last)
     decoder = levels.map { block(2 * $0.channels, $0.above, $0) }
-    norm = GroupNorm(first.channels, groups: Self.groups, on: first.map, &source)
+    norm = GroupNormSiLU(first.channels, groups: Self.groups, on: first.map, &source)
     output = Convolution3x3(first.channels, shape.channels, on: first.map, zero: true, &source)
     up = levels.dropFirst().map { Upsample2($0.map) }
   }
@@ -93,14 +92,13 @@ public struct UNetDenoiser: Denoiser {
       decoderResiduals.append(through(decoder[level], &h))
       if level > 0 { h = up[level - 1](h) }
     }
-    let (sum, normResiduals) = norm.forward(h)
-    let activated = SiLU()(sum)
+    let (activated, normResiduals) = norm.forward(h)
     return (
       output(activated).reshaped(columns: x.columns),
       Residuals(
         time: timeResiduals, input: inputs, skips: skips, encoder: encoderResiduals,
         middle: middleResiduals, decoder: decoderResiduals.reversed(), norm: normResiduals,
-        sum: sum, output: activated)
+        output: activated)
     )
   }
 
@@ -117,7 +115,6 @@ public struct UNetDenoiser: Denoiser {
     }
     var dh = dOutput.reshaped(columns: output.outputs)
     dh = output.backward(dh, r.output, &gradients)
-    dh = SiLU().backward(dh, r.sum, &gradients)
     dh = norm.backward(dh, r.norm, &gradients)
     var dSkips: [Matrix] = []
     for level in decoder.indices {

@@ -8,11 +8,14 @@ public struct SiLU: Layer {
 
   public func backward(_ dy: Matrix, _ x: Matrix, _ gradients: inout Gradients) -> Matrix {
     var dx = dy
-    dx.update(with: x) { dy, x in
-      let s = Elementary.sigmoid(x)
-      return dy * s * (1 + x * (1 - s))
-    }
+    dx.update(with: x) { dy, x in dy * Self.derivative(x) }
     return dx
+  }
+
+  /// `σ(x) (1 + x (1 - σ(x)))`
+  @inline(__always) static func derivative(_ x: Float) -> Float {
+    let s = Elementary.sigmoid(x)
+    return s * (1 + x * (1 - s))
   }
 
   public func visit(_ path: String, _ body: (String, inout Parameter) throws -> Void) {}

@@ -29,10 +29,17 @@ public struct Matrix: Equatable, Sendable {
     set { elements[row * columns + column] = newValue }
   }
 
+  /// A matrix of which every number is about to be set: what it holds until then is left open.
+  init(unset rows: Int, _ columns: Int) {
+    let count = rows * columns
+    self.init(
+      rows, columns, [Float](unsafeUninitializedCapacity: count) { _, filled in filled = count })
+  }
+
   /// Makes this a matrix of another size, in the same memory if it is of that size already; what
   /// it then holds is left open.
   mutating func resize(_ rows: Int, _ columns: Int) {
-    if self.rows != rows || self.columns != columns { self = Matrix(rows, columns) }
+    if self.rows != rows || self.columns != columns { self = Matrix(unset: rows, columns) }
   }
 
   func hasShape(of other: Matrix) -> Bool { rows == other.rows && columns == other.columns }

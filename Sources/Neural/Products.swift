@@ -34,8 +34,8 @@ extension ProductOperand {
 
 /// The matrix product `a b`.
 public func * (a: some ProductOperand, b: some ProductOperand) -> Matrix {
-  var c = Matrix(a.outer, b.inner)
-  c.accumulate(a, b, keeping: 0)
+  var c = Matrix(0, 0)
+  c.replace(byProduct: a, b)
   return c
 }
 
@@ -75,7 +75,10 @@ extension Matrix {
       isStack && k == b.outer(of: count) && rows == count * m && columns == n,
       "[\(rows), \(columns)] is not [\(m), \(k)] times [\(b.outer(of: count)), \(n)], \(count) times"
     )
-    guard !elements.isEmpty, k > 0 else { return }
+    guard k > 0 else {
+      if keeping == 0 { self = Matrix(rows, columns) }
+      return
+    }
     BLAS.oneThreadPerProduct
     let (widthA, widthB, widthC) = (a.matrix.columns, b.matrix.columns, columns)
     a.matrix.elements.withUnsafeBufferPointer { x in

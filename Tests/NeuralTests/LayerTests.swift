@@ -20,6 +20,10 @@ import Testing
     }
     source = ParameterSource(seed: 3)
     check(
+      "scattered convolution", Convolution3x3(5, 2, on: map, &source).randomised(0.3),
+      normal(2 * map.pixels, 5, seed: 6))
+    source = ParameterSource(seed: 3)
+    check(
       "Winograd's convolution", Convolution3x3(8, 16, on: map, &source).randomised(0.3),
       normal(2 * map.pixels, 8, seed: 6))
     source = ParameterSource(seed: 4)

@@ -2,13 +2,20 @@
 ///
 ///     y[i, j] = Σ W[ky, kx] x[s i + ky - 1, s j + kx - 1] + b
 ///
-/// With the neighbourhoods of the pixels as rows of a matrix N, `y = N Wᵀ + b`; at stride 1, where
-/// the numbers of channels allow it, by ``Winograd``'s algorithm.
+/// There are three ways to make products of it. At stride 1 it is ``Winograd``'s algorithm where the
+/// numbers of channels allow that, else ``ScatteredConvolution`` if the outputs are few; everything
+/// else is a ``GatheredConvolution``.
 public struct Convolution3x3: Layer {
   var weight: Parameter  // [outputs, 9·inputs], columns ordered (ky, kx, input)
   var bias: Parameter  // [1, outputs]
-  let neighbourhoods: Neighbourhoods
-  let winograd: Winograd?
+  let inputs: Int
+  let lowering: Lowering
+
+  enum Lowering: Sendable {
+    case gathered(GatheredConvolution)
+    case scattered(ScatteredConvolution)
+    case winograd(Winograd)
+  }
 
   /// Weights and bias start uniform in ±1/√(9·inputs), as PyTorch's `nn.Conv2d` does; at zero when
   /// `zero` is set, for the last layer of a branch that is to start as nothing.
@@ -24,56 +31,47 @@ public struct Convolution3x3: Layer {
     weight =
       zero ? source.constant(outputs, fanIn) : source.uniform(outputs, fanIn, fanIn: fanIn)
     bias = zero ? source.constant(1, outputs) : source.uniform(1, outputs, fanIn: fanIn)
-    neighbourhoods = Neighbourhoods(input: map, channels: inputs, stride: stride)
-    winograd =
-      stride == 1 && Winograd.takes(inputs, outputs) ? Winograd(inputs, outputs, on: map) : nil
+    self.inputs = inputs
+    lowering =
+      if stride == 1 && Winograd.takes(inputs, outputs) {
+        .winograd(Winograd(inputs, outputs, on: map))
+      } else if stride == 1 && outputs < inputs {
+        .scattered(ScatteredConvolution(inputs, outputs, on: map))
+      } else {
+        .gathered(GatheredConvolution(inputs, on: map, stride: stride))
+      }
   }
 
   public var outputs: Int { weight.value.rows }
 
   public func forward(_ x: Matrix) -> (y: Matrix, residuals: Matrix) {
-    if let winograd {
-      return (winograd.forward(x, weight: weight.value, bias: bias.value), x)
-    }
-    let batch = batch(x)
-    var y = Matrix(batch * neighbourhoods.output.pixels, outputs)
-    var (columns, part) = (Matrix(0, 0), Matrix(0, 0))
-    for lines in neighbourhoods.blocks(batch: batch) {
-      neighbourhoods.gather(x, lines, into: &columns)
-      part.replace(byProduct: columns, weight.value.transposed)
-      y.replace(rowsFrom: neighbourhoods.pixels(lines).lowerBound, by: part, plus: bias.value)
-    }
+    precondition(x.columns == inputs, "maps of \(x.columns) channels")
+    let (weight, bias) = (weight.value, bias.value)
+    let y =
+      switch lowering {
+      case .gathered(let way): way.forward(x, weight, bias)
+      case .scattered(let way): way.forward(x, weight, bias)
+      case .winograd(let way): way.forward(x, weight, bias)
+      }
     return (y, x)
   }
 
   public func backward(_ dy: Matrix, _ x: Matrix, _ gradients: inout Gradients) -> Matrix {
-    if let winograd {
-      gradients[bias].add(rowsOf: dy)
-      return winograd.backward(dy, x, weight: weight.value, &gradients[weight])
+    gradients[bias].add(rowsOf: dy)
+    return switch lowering {
+    case .gathered(let way): way.backward(dy, x, weight.value, &gradients[weight])
+    case .scattered(let way): way.backward(dy, x, weight.value, &gradients[weight])
+    case .winograd(let way): way.backward(dy, x, weight.value, &gradients[weight])
     }
-    backwardFromData(dy, x, &gradients)
-    var dx = Matrix(x.rows, x.columns)
-    var columns = Matrix(0, 0)
-    for lines in neighbourhoods.blocks(batch: batch(x)) {
-      columns.replace(byProduct: dy.rows(neighbourhoods.pixels(lines)), weight.value)  // dN = dy W
-      neighbourhoods.scatter(columns, lines, to: &dx)
-    }
-    return dx
   }
 
   public func backwardFromData(_ dy: Matrix, _ x: Matrix, _ gradients: inout Gradients) {
-    var columns = Matrix(0, 0)
-    for lines in neighbourhoods.blocks(batch: batch(x)) {
-      neighbourhoods.gather(x, lines, into: &columns)
-      let part = dy.rows(neighbourhoods.pixels(lines))
-      gradients[weight].add(product: part.transposed, columns)  // dW += dyᵀ N
+    guard case .gathered(let way) = lowering else {
+      _ = backward(dy, x, &gradients)
+      return
     }
-    gradients[bias].add(rowsOf: dy)  // db += Σ dy
-  }
-
-  private func batch(_ x: Matrix) -> Int {
-    precondition(x.columns == neighbourhoods.channels, "maps of \(x.columns) channels")
-    return neighbourhoods.input.batch(of: x)
+    gradients[bias].add(rowsOf: dy)
+    way.addWeightDerivative(dy, x, to: &gradients[weight])
   }
 
   public mutating func visit(
@@ -81,19 +79,5 @@ public struct Convolution3x3: Layer {
   ) rethrows {
     try body(path + ".weight", &weight)
     try body(path + ".bias", &bias)
-  }
-}
-
-extension Matrix {
-  /// Makes the rows from `first` on equal to those of `part`, each plus the one row `row`.
-  fileprivate mutating func replace(rowsFrom first: Int, by part: Matrix, plus row: Matrix) {
-    precondition(part.columns == columns && row.columns == columns && first + part.rows <= rows)
-    let (width, count, start) = (columns, part.elements.count, first * columns)
-    var y = elements.mutableSpan
-    let part = part.elements.span
-    let row = row.elements.span
-    for from in stride(from: 0, to: count, by: width) {
-      for i in 0..<width { y[start + from + i] = part[from + i] + row[i] }
-    }
   }
 }

@@ -44,7 +44,7 @@ public struct GroupNormSiLU: Layer {
     precondition(modulation.map { $0.rows == batch && $0.columns == 2 * channels } ?? true)
     let none = Matrix(batch, channels)
     var r = Residuals(x: x, modulation: modulation, mean: none, precision: none)
-    var y = Matrix(x.rows, channels)
+    var y = Matrix(unset: x.rows, channels)
     let loops = MapLoops(map: map, channels: channels)
     for image in 0..<batch {
       let sums = loops.sums(x.elements, image)

@@ -29,8 +29,8 @@ struct Winograd: Sendable {
   /// - Parameters:
   ///   - x: `[batch·height·width, inputs]`
   ///   - weight: `[outputs, 9·inputs]`, columns ordered (ky, kx, input).
-  func forward(_ x: Matrix, weight: Matrix, bias: Matrix) -> Matrix {
-    var y = Matrix(x.rows, outputs.channels)
+  func forward(_ x: Matrix, _ weight: Matrix, _ bias: Matrix) -> Matrix {
+    var y = Matrix(unset: x.rows, outputs.channels)
     let u = kernels(weight, inputsFirst: true)
     var (v, m) = (Matrix(0, 0), Matrix(0, 0))
     for lines in blocks(batch: inputs.map.batch(of: x)) {
@@ -45,7 +45,7 @@ struct Winograd: Sendable {
   /// Adds the derivative of the loss by the weight to `dWeight`.
   ///
   /// - Returns: the derivative by `x`.
-  func backward(_ dy: Matrix, _ x: Matrix, weight: Matrix, _ dWeight: inout Matrix) -> Matrix {
+  func backward(_ dy: Matrix, _ x: Matrix, _ weight: Matrix, _ dWeight: inout Matrix) -> Matrix {
     var dx = Matrix(x.rows, x.columns)
     let u = kernels(weight, inputsFirst: false)
     var dU = Matrix(16 * outputs.channels, inputs.channels)

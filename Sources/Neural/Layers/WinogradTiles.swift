@@ -32,7 +32,7 @@ struct WinogradTiles: Sendable {
     var strips = [Float](repeating: 0, count: 4 * strip + size)
     withPointers(x, &strips, &v) { x, strips, v in
       for (number, line) in lines.enumerated() {
-        func d(_ row: Int) -> UnsafePointer<Float> {
+        @inline(__always) func d(_ row: Int) -> UnsafePointer<Float> {
           mapLine(line, row - 1).map { x + $0 } ?? UnsafePointer(strips + 4 * strip)
         }
         let (d0, d1, d2, d3, to) = (d(0), d(1), d(2), d(3), strips + channels)
@@ -119,13 +119,13 @@ struct WinogradTiles: Sendable {
         for tile in 0..<across {
           let from = m + (number * across + tile) * channels
           let corner = corners(line, tile)
-          func output(_ i: Int) -> UnsafeMutablePointer<Float> {
+          @inline(__always) func output(_ i: Int) -> UnsafeMutablePointer<Float> {
             corner[i] < 0 ? extra + channels : y + corner[i]
           }
           let (y00, y01, y10, y11) = (output(0), output(1), output(2), output(3))
           for i in stride(from: 0, to: channels, by: Self.lanes) {
             // Rows of M A, two numbers each.
-            func half(_ row: Int) -> (Vector, Vector) {
+            @inline(__always) func half(_ row: Int) -> (Vector, Vector) {
               let from = from + (4 * row * place + i)
               let (b, c) = (from.vector(place), from.vector(2 * place))
               return (from.vector(0) + b + c, b - c - from.vector(3 * place))
@@ -153,11 +153,13 @@ struct WinogradTiles: Sendable {
         for tile in 0..<across {
           let to = m + (number * across + tile) * channels
           let corner = corners(line, tile)
-          func output(_ i: Int) -> UnsafePointer<Float> { corner[i] < 0 ? zeros : y + corner[i] }
+          @inline(__always) func output(_ i: Int) -> UnsafePointer<Float> {
+            corner[i] < 0 ? zeros : y + corner[i]
+          }
           let (y00, y01, y10, y11) = (output(0), output(1), output(2), output(3))
           for i in stride(from: 0, to: channels, by: Self.lanes) {
             let (a, b, c, d) = (y00.vector(i), y01.vector(i), y10.vector(i), y11.vector(i))
-            func setRow(_ row: Int, _ a: Vector, _ b: Vector) {
+            @inline(__always) func setRow(_ row: Int, _ a: Vector, _ b: Vector) {
               let to = to + (4 * row * place + i)
               to.set(0, a)
               to.set(place, a + b)

@@ -26,6 +26,7 @@ let package = Package(
   products: [
     .library(name: "DiffuseVAE", targets: ["DiffuseVAE"]),
     .library(name: "Diffusion", targets: ["Diffusion"]),
+    .library(name: "Evaluation", targets: ["Evaluation"]),
     .library(name: "Neural", targets: ["Neural"]),
     .executable(name: "diffusevae-train", targets: ["diffusevae-train"]),
     .executable(name: "diffusevae-sample", targets: ["diffusevae-sample"]),
@@ -54,6 +55,7 @@ let package = Package(
         "Neural", "Diffusion", "Formats", .product(name: "Logging", package: "swift-log"),
         .product(name: "Yams", package: "Yams"),
       ]),
+    .target(name: "Evaluation", dependencies: ["DiffuseVAE", "Neural", "Formats", numerics]),
     .target(name: "SamplingArguments", dependencies: ["DiffuseVAE", arguments]),
     .executableTarget(name: "diffusevae-train", dependencies: ["DiffuseVAE", arguments]),
     .executableTarget(
@@ -64,6 +66,7 @@ let package = Package(
     .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
     .testTarget(name: "DiffuseVAETests", dependencies: ["DiffuseVAE"]),
+    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(
       name: "CommandTests",
       dependencies: ["diffusevae-train", "diffusevae-sample", "interpolate"]),

@@ -17,6 +17,7 @@ public func symmetricEigen(
   guard let order = Int32(exactly: n), n >= 0, a.count == n * n else {
     throw LinearAlgebraError(description: "\(a.count) numbers are not a matrix of order \(n)")
   }
+  BLAS.oneThreadPerProduct
   var vectors = a
   var values = [Double](repeating: 0, count: n)
   // A row-major upper triangle is a column-major lower one; the vectors come out as rows.

@@ -88,4 +88,22 @@ import Testing
     #expect(throws: LinearAlgebraError.self) { try symmetricEigen([1, 2, 3], n: 2) }
     #expect(throws: LinearAlgebraError.self) { try symmetricEigen([.nan, 0, 0, 1], n: 2) }
   }
+
+  @Test("Singular values of a product, by hand; what is no product is refused")
+  func singular() throws {
+    // [[1, 0, 1], [0, 2, 0]] [[3, 1, 0], [0, 2, 5], [4, 0, -4]]ᵀ = [[3, 5, 0], [2, 4, 0]], of
+    // determinant 2 and Σ x² = 54, so that s₁ s₂ = 2 and s₁ ± s₂ = √(54 ± 4).
+    let values = try singularValues(
+      ofProduct: [1, 0, 1, 0, 2, 0], transposed: [3, 1, 0, 0, 2, 5, 4, 0, -4], inner: 3)
+    let (sum, difference) = (58.0.squareRoot(), 50.0.squareRoot())
+    #expect(values.count == 2)
+    #expect(abs(values[0] - (sum + difference) / 2) < 1e-14)
+    #expect(abs(values[1] - (sum - difference) / 2) < 1e-14)
+    #expect(try singularValues(ofProduct: [], transposed: [1], inner: 1) == [])
+    for (a, inner) in [([1, 2], 3), ([1], 0), ([.nan], 1)] as [([Double], Int)] {
+      #expect(throws: LinearAlgebraError.self) {
+        try singularValues(ofProduct: a, transposed: [1], inner: inner)
+      }
+    }
+  }
 }

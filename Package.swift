@@ -54,6 +54,7 @@ let package = Package(
         "Neural", "Diffusion", "Formats", .product(name: "Logging", package: "swift-log"),
         .product(name: "Yams", package: "Yams"),
       ]),
+    .target(name: "Evaluation", dependencies: ["DiffuseVAE", "Neural", "Formats"]),
     .target(name: "SamplingArguments", dependencies: ["DiffuseVAE", arguments]),
     .executableTarget(name: "diffusevae-train", dependencies: ["DiffuseVAE", arguments]),
     .executableTarget(
@@ -64,6 +65,7 @@ let package = Package(
     .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
     .testTarget(name: "DiffuseVAETests", dependencies: ["DiffuseVAE"]),
+    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(
       name: "CommandTests",
       dependencies: ["diffusevae-train", "diffusevae-sample", "interpolate"]),

@@ -133,6 +133,7 @@ import Testing
       func forward(_ network: Nothing, _ slice: Slice) -> (terms: [Double], residuals: Int) {
         // A different power of two for each image, so that sums tell sets apart.
         let ids = slice.pixels.elements.map { Int(($0 * 255).rounded()) }
+        #expect(ids == slice.images)
         return ([ids.reduce(0.0) { $0 + Double(sign: .plus, exponent: $1, significand: 1) }], 0)
       }
       func backward(_ network: Nothing, _ residuals: Int, _ gradients: inout Gradients) {}
@@ -147,6 +148,7 @@ import Testing
     var batches: [Double] = []
     while !trainer.isFinished { batches.append(try trainer.advance().terms[0]) }
     let all = Double(sign: .plus, exponent: 48, significand: 1) - 1
+    #expect(try trainer.evaluate(on: images) == [all])
     for epoch in 0..<3 { #expect(batches[4 * epoch..<4 * epoch + 4].reduce(0, +) == all) }
     #expect(Set(batches).count == 12)
     settings.batch = 49

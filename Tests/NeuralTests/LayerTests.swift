@@ -31,6 +31,8 @@ import Testing
       "GroupNormSiLU", GroupNormSiLU(6, groups: 3, on: map, &source).randomised(0.5),
       normal(2 * map.pixels, 6, seed: 7))
     check("Upsample2", Upsample2(map), normal(2 * map.pixels, 3, seed: 8))
+    // Numbers so far apart that none overtakes another between the differences.
+    check("MaxPool2", MaxPool2(map), spread(2 * map.pixels, 3, by: 0.03, seed: 9))
   }
 
   @Test("Derivatives of the modulated block agree with finite differences, also by its embedding")
@@ -111,6 +113,13 @@ import Testing
     doubled.scale(2)
     #expect(swapped.weight.value == doubled)
     #expect(swapped.weight.average == layer.weight.value)
+  }
+
+  /// The numbers 0, `step`, 2 · `step`, … in some order.
+  private func spread(_ rows: Int, _ columns: Int, by step: Float, seed: UInt64) -> Matrix {
+    var random = SequentialRandom(RandomStream(seed: seed, purpose: .shuffle))
+    let places = (0..<rows * columns).shuffled(using: &random)
+    return Matrix(rows, columns, places.map { step * Float($0) })
   }
 
   private func check<L: Layer>(_ name: String, _ layer: L, _ x: Matrix) {

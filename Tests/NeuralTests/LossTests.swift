@@ -20,6 +20,26 @@ import Testing
     #expect(error < 2e-3)
   }
 
+  @Test("Cross entropy of classes: values of PyTorch, derivative by finite differences")
+  func classes() {
+    // l = torch.tensor([[1., 2, 3, 4], [-100, 0, 100, 5]], dtype=torch.float64)
+    // torch.nn.functional.cross_entropy(l, torch.tensor([0, 2]), reduction='sum'); l.softmax(1)[0]
+    let two = Matrix(2, 4, [1, 2, 3, 4, -100, 0, 100, 5])
+    let (loss, derivative) = softmaxCrossEntropy(logits: two, labels: [0, 2])
+    #expect(abs(loss - 3.4401896985611953) < 1e-6)
+    let expected = Matrix(2, 4, [-0.967941, 0.087144, 0.236883, 0.643914, 0, 0, 0, 0])
+    #expect(distance(derivative, expected) < 1e-6)
+    #expect(abs(two.softmax()[0, 0] - 0.032059) < 1e-6)
+
+    let logits = normal(7, 5, seed: 1).affine(3, 0)
+    let labels: [UInt8] = [0, 1, 2, 3, 4, 4, 0]
+    let gradient = softmaxCrossEntropy(logits: logits, labels: labels).derivative
+    let error = worstSlopeError(at: logits, gradient: gradient) {
+      softmaxCrossEntropy(logits: $0, labels: labels).loss
+    }
+    #expect(error < 2e-3)
+  }
+
   @Test("Squared error: value by hand, derivative by finite differences")
   func squared() {
     let (loss, derivative) = squaredError(

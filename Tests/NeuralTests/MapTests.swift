@@ -150,4 +150,49 @@ import Testing
       }
     }
   }
+
+  @Test("Pooled maps have the largest number of each square, and its slope alone", arguments: sizes)
+  func maximum(map: MapShape) {
+    let small = MapShape(height: (map.height + 1) / 2, width: (map.width + 1) / 2)
+    // Few values, so that some are equal.
+    let x = normal(3 * map.pixels, 5, seed: 1).map { $0.rounded() }
+    let (y, choices) = MaxPool2(map).forward(x)
+    #expect(y.rows == 3 * small.pixels && y.columns == 5)
+    let dy = normal(y.rows, 5, seed: 2)
+    var gradients = Gradients(of: MaxPool2(map))
+    let dx = MaxPool2(map).backward(dy, choices, &gradients)
+    var slopes = Matrix(x.rows, 5)
+    for image in 0..<3 {
+      for (i, j) in (0..<small.pixels).map({ ($0 / small.width, $0 % small.width) }) {
+        guard let to = row(image, i, j, small) else { continue }
+        let places = [(0, 0), (0, 1), (1, 0), (1, 1)]
+        let square = places.compactMap { row(image, 2 * i + $0.0, 2 * j + $0.1, map) }
+        for c in 0..<5 {
+          let largest = square.map { x[$0, c] }.max()
+          #expect(y[to, c] == largest)
+          if let first = square.first(where: { x[$0, c] == largest }) {
+            slopes[first, c] = dy[to, c]
+          }
+        }
+      }
+    }
+    #expect(dx == slopes)
+  }
+
+  @Test(
+    "A moved image has every pixel in its new place, and black where none came", arguments: sizes)
+  func translation(map: MapShape) {
+    let moves = (-3...3).flatMap { down in
+      (-3...3).map { Translation(down: down, right: $0) }
+    }
+    let x = normal(moves.count * map.pixels, 2, seed: 1)
+    let y = x.reshaped(columns: 2 * map.pixels).translated(by: moves, on: map).reshaped(columns: 2)
+    for (image, move) in moves.enumerated() {
+      for (i, j) in (0..<map.pixels).map({ ($0 / map.width, $0 % map.width) }) {
+        guard let to = row(image, i, j, map) else { continue }
+        let from = row(image, i - move.down, j - move.right, map)
+        #expect(y.rows(to..<to + 1) == from.map { x.rows($0..<$0 + 1) } ?? Matrix(1, 2))
+      }
+    }
+  }
 }

@@ -3,11 +3,14 @@ import Foundation
 import Neural
 
 /// The images of a configuration: a training set, and held-out images where the set has some.
+/// Either may have a label, the number of a class, for each image.
 public struct Dataset: Sendable {
   public let name: String
   public let shape: ImageShape
   public let training: ByteImages
   public let test: ByteImages?
+  public let trainingLabels: [UInt8]?
+  public let testLabels: [UInt8]?
 
   /// Loads the set that the configuration names.
   ///
@@ -19,16 +22,18 @@ public struct Dataset: Sendable {
   public init(_ settings: DataSettings) throws {
     name = settings.set
     if settings.set == "digits" {
-      let images = try Digits.load().images
+      let (images, labels) = try Digits.load()
       training = images.slice(0..<1500)
+      trainingLabels = Array(labels[..<1500])
       test = images.slice(1500..<images.count)
+      testLabels = Array(labels[1500...])
     } else {
       let folder = try Self.folder(settings)
       training = try IDX.images(at: Self.file("train", folder))
-      _ = try Self.labels("train", folder, for: training)
+      trainingLabels = try Self.labels("train", folder, for: training)
       let testFile = Self.existing("t10k", "images-idx3", folder)
       test = try testFile.map { try IDX.images(at: $0) }
-      if let test { _ = try Self.labels("t10k", folder, for: test) }
+      testLabels = try test.flatMap { try Self.labels("t10k", folder, for: $0) }
     }
     shape = ImageShape(
       height: training.height, width: training.width, channels: training.channels)
@@ -96,7 +101,7 @@ extension ByteImages {
   }
 
   /// Images by their numbers, `[indices, height·width·channels]` in [0, 1].
-  func pixels(_ indices: some Collection<Int>) -> Matrix {
+  package func pixels(_ indices: some Collection<Int>) -> Matrix {
     Matrix(gathering: indices, of: bytes, columns: height * width * channels, scale: 1 / 255)
   }
 }

@@ -118,7 +118,7 @@ extension Configuration {
 /// Refuses what this machine's memory cannot hold, before it is asked for.
 ///
 /// - Throws: ``UserError`` that says what it was for.
-func checkMemory(bytes: Int, _ purpose: String) throws {
+package func checkMemory(bytes: Int, _ purpose: String) throws {
   let physical = File.physicalMemory
   guard bytes <= physical / 10 * 9 else {
     throw UserError(

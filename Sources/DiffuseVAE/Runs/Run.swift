@@ -177,7 +177,7 @@ public enum Stage: String, Sendable, CaseIterable {
 
 extension Error {
   /// The system's own words for what went wrong, without Foundation's wrapping.
-  var reason: String {
+  package var reason: String {
     let error = self as NSError
     let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError
     return (underlying ?? error).localizedDescription

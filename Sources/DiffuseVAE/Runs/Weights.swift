@@ -4,9 +4,9 @@ import Neural
 /// Networks as safetensors: a tensor for each parameter, `[outputs, inputs]`, or `[outputs]` for a
 /// bias, under the name that ``Parameterized/visitParameters(_:)`` gives it. A 3×3 convolution's
 /// inputs are ordered (ky, kx, channel).
-enum Weights {
+package enum Weights {
   /// The weights that the network computes with.
-  static func encode(_ network: some Parameterized, metadata: [String: String]) -> [UInt8] {
+  package static func encode(_ network: some Parameterized, metadata: [String: String]) -> [UInt8] {
     var tensors: [String: Tensor] = [:]
     network.forEachParameter { name, parameter in tensors[name] = Tensor(parameter.value) }
     return SafeTensors(metadata: metadata, tensors: tensors).encoded()
@@ -27,7 +27,7 @@ enum Weights {
   /// Sets every weight of `network`.
   ///
   /// - Throws: `FormatError` when the file is not exactly this network's.
-  static func decode(
+  package static func decode(
     _ file: SafeTensors, into network: inout some Parameterized, path: String
   ) throws {
     var names = Set(file.tensors.keys)

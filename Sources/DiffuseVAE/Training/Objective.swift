@@ -1,7 +1,7 @@
 import Neural
 
 /// What one stage minimises: forward and backward of its loss on a slice of a batch.
-protocol Objective: Sendable {
+package protocol Objective: Sendable {
   associatedtype Network: Parameterized
   associatedtype Residuals: Sendable
 
@@ -16,17 +16,19 @@ protocol Objective: Sendable {
 }
 
 /// Some rows of a batch, and the addresses of their random numbers.
-struct Slice: Sendable {
+package struct Slice: Sendable {
   /// `[rows, pixels]` in [0, 1].
-  let pixels: Matrix
+  package let pixels: Matrix
+  /// The images' numbers in their set, for what else is known of them; empty if of no set.
+  package var images: [Int] = []
   /// Which rows of the batch these are.
-  let rows: Range<Int>
+  package let rows: Range<Int>
   /// Rows of the whole batch.
-  let batch: Int
-  let seed: UInt64
-  let step: Int
+  package let batch: Int
+  package let seed: UInt64
+  package let step: Int
 
-  func stream(_ purpose: RandomStream.Purpose) -> RandomStream {
+  package func stream(_ purpose: RandomStream.Purpose) -> RandomStream {
     RandomStream(seed: seed, purpose: purpose, step: step)
   }
 }

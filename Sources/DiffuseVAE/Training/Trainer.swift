@@ -5,15 +5,15 @@ import RealModule
 /// The one training loop: batch → lanes → update. Its only state is the network (with the
 /// optimizer's moments and the averages) and the number of updates made, which is exactly what a
 /// checkpoint holds; everything random is addressed by (seed, purpose, step, row).
-struct Trainer<Goal: Objective> {
+package struct Trainer<Goal: Objective> {
   let objective: Goal
   let settings: StageSettings
   let seed: UInt64
   let threads: Int
   /// Updates in the whole stage.
-  let totalSteps: Int
-  private(set) var network: Goal.Network
-  private(set) var step = 0
+  package let totalSteps: Int
+  package private(set) var network: Goal.Network
+  package private(set) var step = 0
 
   private let images: ByteImages
   private let lanes: [Lane]
@@ -21,11 +21,11 @@ struct Trainer<Goal: Objective> {
   private var order: (epoch: Int, indices: [Int]) = (-1, [])
 
   /// What one update reports.
-  struct Report {
-    let terms: [Double]
-    let rate: Double
+  package struct Report {
+    package let terms: [Double]
+    package let rate: Double
     /// Norm of the gradient before clipping.
-    let norm: Double
+    package let norm: Double
   }
 
   /// - Parameters:
@@ -33,7 +33,7 @@ struct Trainer<Goal: Objective> {
   ///     `threads` it does not depend at all.
   ///   - resuming: a network and the number of updates that made it.
   /// - Throws: ``UserError`` when the set has fewer images than a batch.
-  init(
+  package init(
     _ objective: Goal, _ network: Goal.Network, images: ByteImages, settings: StageSettings,
     lanes: Int, seed: UInt64, threads: Int, step: Int = 0
   ) throws {
@@ -57,7 +57,7 @@ struct Trainer<Goal: Objective> {
     self.optimizer = optimizer
   }
 
-  var isFinished: Bool { step >= totalSteps }
+  package var isFinished: Bool { step >= totalSteps }
 
   /// Passes over the training set so far.
   var epoch: Double { Double(step * settings.batch) / Double(images.count) }
@@ -66,14 +66,16 @@ struct Trainer<Goal: Objective> {
   ///
   /// - Throws: ``UserError`` when the loss or the gradient is not finite; the network is then as
   ///   it was.
-  mutating func advance() throws -> Report {
+  package mutating func advance() throws -> Report {
     let indices = nextBatch()
     let (count, batch, step) = (lanes.count, settings.batch, step)
     let shares = try concurrently(count, threads: threads) {
       [objective, network, images, lanes, seed] lane in
       let rows = lane * batch / count..<(lane + 1) * batch / count
+      let chosen = Array(indices[rows])
       let slice = Slice(
-        pixels: images.pixels(indices[rows]), rows: rows, batch: batch, seed: seed, step: step)
+        pixels: images.pixels(chosen), images: chosen, rows: rows, batch: batch, seed: seed,
+        step: step)
       let (terms, residuals) = objective.forward(network, slice)
       lanes[lane].gradients.withLock { objective.backward(network, residuals, &$0) }
       return terms
@@ -104,7 +106,8 @@ struct Trainer<Goal: Objective> {
       let rows = index * chunk..<min((index + 1) * chunk, images.count)
       // Other numbers than any of training: `step` counts up from 0 there.
       let slice = Slice(
-        pixels: images.pixels(rows), rows: rows, batch: images.count, seed: seed, step: -1)
+        pixels: images.pixels(rows), images: Array(rows), rows: rows, batch: images.count,
+        seed: seed, step: -1)
       return objective.forward(network, slice).terms
     }
     return objective.terms.indices.map { term in shares.reduce(0) { $0 + $1[term] } }
@@ -123,6 +126,13 @@ struct Trainer<Goal: Objective> {
 }
 
 extension StageSettings {
+  /// Those of a stage that no configuration describes; what is left out as by default.
+  package init(steps: Int, batch: Int, rate: Double, warmup: Int, ema: Double) {
+    self.init()
+    (self.epochs, self.steps, self.batch) = (nil, steps, batch)
+    (self.rate, self.warmup, self.ema) = (rate, warmup, ema)
+  }
+
   /// Updates in the whole stage, for a training set of so many images.
   func totalSteps(images: Int) -> Int {
     if let steps { return steps }

@@ -10,7 +10,7 @@ extension Extractor {
     public let loss: Double
   }
 
-  private static let batch = 128
+  private static let largestBatch = 128
   /// Slices of a batch; fixed, since results depend on it in their last bits.
   private static let lanes = 8
 
@@ -30,7 +30,7 @@ extension Extractor {
   ) throws -> Extractor {
     let labels = try labels(of: data)
     let classes = Int(labels.max() ?? 0) + 1
-    let batch = min(batch, data.training.count)
+    let batch = min(largestBatch, data.training.count)
     let atOnce = min(batch, (batch + lanes - 1) / lanes * threads)
     try checkMemory(
       bytes: bytes(data.shape, classes: classes, images: atOnce, lanes: lanes),

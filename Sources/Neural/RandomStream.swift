@@ -22,6 +22,8 @@ public struct RandomStream: Sendable {
     case mixtureStart = 10
     /// z = μ + σ ε for the latents that a prior is fitted to.
     case priorNoise = 11
+    /// What dropout drops.
+    case dropout = 12
   }
 
   private let key: (UInt32, UInt32)

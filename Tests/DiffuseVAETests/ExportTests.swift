@@ -73,7 +73,8 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
       let target = normal(5, shape.count, seed: 6)
       let weights: [Float] = [0.2, 1, 0.5, 0.01, 2]
       var gradients = Gradients(of: denoiser)
-      let (output, residuals) = denoiser.forward(x, condition: seen, timesteps: timesteps)
+      let (output, residuals) = denoiser.forward(
+        x, condition: seen, timesteps: timesteps, dropout: nil)
       let (loss, derivative) = squaredError(output, target, weights: weights)
       denoiser.backward(derivative, residuals, &gradients)
       var inputs = [

@@ -3,8 +3,9 @@
     weights = safetensors.torch.load_file("runs/digits/vae.safetensors")
     vae = networks.VAE.of(weights)
 
-Modules have the names that their parameters have in the files. Images are [batch, height·width·channels]
-(NHWC); sizes are (height, width). See docs/weights.md for ranges, layouts and the order of inputs.
+Modules have the names that their parameters have in the files. Images are
+[batch, height·width·channels] (NHWC). See docs/weights.md for ranges, layouts and the order of
+inputs.
 """
 import math
 

@@ -25,6 +25,8 @@ struct Slice: Sendable {
   let batch: Int
   let seed: UInt64
   let step: Int
+  /// False to evaluate, without dropout.
+  var isTraining = true
 
   func stream(_ purpose: RandomStream.Purpose) -> RandomStream {
     RandomStream(seed: seed, purpose: purpose, step: step)
@@ -59,6 +61,8 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
   let process: DiffusionProcess
   /// Frozen; nil for the unconditional baseline.
   let vae: VAE?
+  /// Rate of the network's dropout.
+  var dropout = 0.0
 
   let terms = ["loss"]
 
@@ -77,7 +81,9 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
     let (y, target) = process.diffuse(y0, noise: noise, timesteps: timesteps)
     let (output, residuals) = network.forward(
       process.formulation.networkInput(y, reconstruction),
-      condition: process.conditional ? reconstruction : nil, timesteps: timesteps)
+      condition: process.conditional ? reconstruction : nil, timesteps: timesteps,
+      dropout: Dropout(
+        rate: slice.isTraining ? dropout : 0, slice.stream(.dropout), rows: slice.rows))
     let scale = 1 / Double(slice.batch * pixels)
     let (loss, derivative) = squaredError(
       output, target, weights: timesteps.map { Float(scale * process.lossWeights[$0]) })

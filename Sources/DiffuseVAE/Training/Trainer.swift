@@ -104,7 +104,8 @@ struct Trainer<Goal: Objective> {
       let rows = index * chunk..<min((index + 1) * chunk, images.count)
       // Other numbers than any of training: `step` counts up from 0 there.
       let slice = Slice(
-        pixels: images.pixels(rows), rows: rows, batch: images.count, seed: seed, step: -1)
+        pixels: images.pixels(rows), rows: rows, batch: images.count, seed: seed, step: -1,
+        isTraining: false)
       return objective.forward(network, slice).terms
     }
     return objective.terms.indices.map { term in shares.reduce(0) { $0 + $1[term] } }

@@ -23,7 +23,8 @@ public struct ConvolutionalBlock: Parameterized {
     let norm2: GroupNorm.Residuals
     let normal: Matrix  // N2(u)
     let sum2: Matrix  // before the second SiLU
-    let activated2: Matrix
+    let activated2: Matrix  // after dropout
+    let dropout: Dropout?
   }
 
   /// - Parameters:
@@ -46,7 +47,10 @@ public struct ConvolutionalBlock: Parameterized {
   /// - Parameters:
   ///   - h: `[batch·height·width, inputs]`
   ///   - e: `[batch, embedding]`
-  public func forward(_ h: Matrix, _ e: Matrix) -> (y: Matrix, residuals: Residuals) {
+  ///   - dropout: of the second SiLU's output, in training.
+  public func forward(
+    _ h: Matrix, _ e: Matrix, dropout: Dropout? = nil
+  ) -> (y: Matrix, residuals: Residuals) {
     let (sum1, norm1Residuals) = norm1.forward(h)
     let activated1 = SiLU()(sum1)
     let u = convolution1(activated1)
@@ -54,14 +58,16 @@ public struct ConvolutionalBlock: Parameterized {
     let (normal, norm2Residuals) = norm2.forward(u)
     var sum2 = normal
     modulate(&sum2.elements, m.elements, channels: u.columns, pixels: map.pixels)
-    let activated2 = SiLU()(sum2)
+    var activated2 = SiLU()(sum2)
+    dropout?.apply(to: &activated2)
     var y = convolution2(activated2)
     y.add(shortcut?(h) ?? h)
     return (
       y,
       Residuals(
         norm1: norm1Residuals, sum1: sum1, activated1: activated1, e: e, modulation: m,
-        norm2: norm2Residuals, normal: normal, sum2: sum2, activated2: activated2)
+        norm2: norm2Residuals, normal: normal, sum2: sum2, activated2: activated2,
+        dropout: dropout)
     )
   }
 
@@ -72,6 +78,7 @@ public struct ConvolutionalBlock: Parameterized {
     let (r, channels, pixels) = (residuals, dy.columns, map.pixels)
     // `dh` becomes the derivative of each inner stage in turn.
     var dh = convolution2.backward(dy, r.activated2, &gradients)
+    r.dropout?.apply(to: &dh)
     dh = SiLU().backward(dh, r.sum2, &gradients)
     var dm = Matrix(r.modulation.rows, r.modulation.columns)
     modulationDerivatives(

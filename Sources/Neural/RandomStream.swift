@@ -24,6 +24,8 @@ public struct RandomStream: Sendable {
     case priorNoise = 11
     /// How images are moved to train a classifier.
     case translation = 12
+    /// What dropout drops.
+    case dropout = 13
   }
 
   private let key: (UInt32, UInt32)

@@ -100,6 +100,10 @@ import Testing
         ])
     }
     #expect(problems("training: {vae: {ema: 0.9999999999}}") == [])
+    #expect(
+      problems("denoiser: {dropout: 1}") == [
+        "a.yaml:1:21: denoiser.dropout must be a number from 0 to less than 1, not 1"
+      ])
   }
 
   @Test func otherValues() {

@@ -195,6 +195,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           channels: [32, 64, 64]
           features: 256
           embedding: 256
+          dropout: 0
 
         training:
           vae:
@@ -233,7 +234,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
 
   @Test func referenceHasARowForEverySetting() {
     let rows = Configuration.reference.split(separator: "\n")
-    #expect(rows.count == 2 + 2 + 4 + 4 + 7 + 6 + 2 * 9 + 3 + 5)
+    #expect(rows.count == 2 + 2 + 4 + 4 + 7 + 7 + 2 * 9 + 3 + 5)
     #expect(rows.contains("| `vae.latent` | `32` | an integer in 1…65536 | dimensions of z |"))
     #expect(rows.allSatisfy { $0.filter { $0 == "|" }.count == 5 })
   }

@@ -56,7 +56,7 @@ import Testing
       let asked = Box()
       final class Box: Sendable { let timesteps = Mutex<[Int]>([]) }
       func forward(
-        _ x: Matrix, condition: Matrix?, timesteps: [Int]
+        _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
       ) -> (output: Matrix, residuals: Int) {
         asked.timesteps.withLock { $0.append(timesteps[0]) }
         return (x, 0)

@@ -208,7 +208,7 @@ import Testing
   struct Oracle: Denoiser {
     let output: Matrix
     func forward(
-      _ x: Matrix, condition: Matrix?, timesteps: [Int]
+      _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
     ) -> (output: Matrix, residuals: Int) { (output, 0) }
     func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
     mutating func visit(

@@ -11,7 +11,7 @@ import Testing
     arguments: DenoiserSettings.Kind.allCases)
   func threads(kind: DenoiserSettings.Kind) throws {
     try inTemporaryFolder { runs in
-      let configuration = try small("denoiser.kind=\(kind)")
+      let configuration = try small("denoiser.kind=\(kind)", "denoiser.dropout=0.3")
       let weights = try (1...3).map { threads in
         let run = try trainedRun(
           in: runs, name: "threads-\(threads)", configuration, threads: threads)
@@ -31,7 +31,7 @@ import Testing
     let network = MLPDenoiser(
       configuration.denoiser, pixels: 64, conditional: true, timesteps: 50, seed: 1)
     let objective = DiffusionObjective<MLPDenoiser>(
-      process: try DiffusionProcess(configuration.diffusion), vae: vae)
+      process: try DiffusionProcess(configuration.diffusion), vae: vae, dropout: 0.3)
     try resume(objective, network, .denoiser, digits, configuration)
   }
 

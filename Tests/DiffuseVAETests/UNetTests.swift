@@ -33,7 +33,8 @@ import Testing
   func inputs() throws {
     let network = network(try small("denoiser.kind=unet"))
     let (x, condition) = (normal(3, 64, seed: 1), normal(3, 64, seed: 2))
-    let (output, residuals) = network.forward(x, condition: condition, timesteps: [3, 0, 49])
+    let (output, residuals) = network.forward(
+      x, condition: condition, timesteps: [3, 0, 49], dropout: nil)
     #expect(output == Matrix(3, 64))
     #expect(residuals.input.rows == 3 * 32 && residuals.input.columns == 4)
     for (image, pixel) in [(0, 0), (1, 9), (2, 31)] {

@@ -35,15 +35,23 @@ import Testing
     check("MaxPool2", MaxPool2(map), spread(2 * map.pixels, 3, by: 0.03, seed: 9))
   }
 
-  @Test("Derivatives of the modulated block agree with finite differences, also by its embedding")
-  func modulatedBlock() {
+  /// A fixed one, under which a block is as smooth as without.
+  private func dropout(_ rate: Double, examples: Int) -> Dropout? {
+    Dropout(rate: rate, RandomStream(seed: 9, purpose: .dropout), rows: 0..<examples)
+  }
+
+  @Test(
+    "Derivatives of the modulated block agree with finite differences, also by its embedding",
+    arguments: [0, 0.4])
+  func modulatedBlock(rate: Double) {
+    let dropout = dropout(rate, examples: 5)
     var source = ParameterSource(seed: 1)
     let block = ModulatedBlock(width: 10, embedding: 6, &source).randomised(0.4)
     let errors = worstGradientError(
       block, inputs: [normal(5, 10, seed: 6), normal(5, 6, seed: 7)],
-      forward: { $0.forward($1[0], $1[1]).y },
+      forward: { $0.forward($1[0], $1[1], dropout: dropout).y },
       backward: { block, x, dy, gradients in
-        let (_, residuals) = block.forward(x[0], x[1])
+        let (_, residuals) = block.forward(x[0], x[1], dropout: dropout)
         let (dh, de) = block.backward(dy, residuals, &gradients)
         return [dh, de]
       })
@@ -53,17 +61,18 @@ import Testing
 
   @Test(
     "Derivatives of the convolutional block agree with finite differences, also by its embedding",
-    arguments: [8, 12])
-  func convolutionalBlock(outputs: Int) {
+    arguments: [8, 12], [0, 0.4])
+  func convolutionalBlock(outputs: Int, rate: Double) {
+    let dropout = dropout(rate, examples: 2)
     var source = ParameterSource(seed: 1)
     let map = MapShape(height: 4, width: 3)
     let block = ConvolutionalBlock(8, outputs, groups: 4, embedding: 6, on: map, &source)
       .randomised(0.3)
     let errors = worstGradientError(
       block, inputs: [normal(2 * map.pixels, 8, seed: 6), normal(2, 6, seed: 7)],
-      forward: { $0.forward($1[0], $1[1]).y },
+      forward: { $0.forward($1[0], $1[1], dropout: dropout).y },
       backward: { block, x, dy, gradients in
-        let (_, residuals) = block.forward(x[0], x[1])
+        let (_, residuals) = block.forward(x[0], x[1], dropout: dropout)
         let (dh, de) = block.backward(dy, residuals, &gradients)
         return [dh, de]
       })

@@ -137,6 +137,9 @@ public struct DenoiserSettings: Equatable, Sendable {
 
   /// Width of the layers that embed them: In 1...65536. Unless given, 128 for `unet`.
   public var embedding = 256
+
+  /// Share of the blocks' hidden numbers that each update drops: In 0..<1.
+  public var dropout = 0.0
 }
 
 extension DenoiserSettings: SettingsBlock {
@@ -154,6 +157,9 @@ extension DenoiserSettings: SettingsBlock {
       Field(
         "embedding", \.embedding, .integer(in: 1...65536),
         "width of the layers that embed them; unless given, 128 for `unet`"),
+      Field(
+        "dropout", \.dropout, .number(in: 0..<1),
+        "share of the blocks' hidden numbers that each update drops"),
     ]
   }
 }

@@ -9,8 +9,9 @@ public protocol Denoiser: Parameterized {
   ///   - x: `[batch, pixels]`
   ///   - condition: `[batch, pixels]`; nil exactly when the network was made without one.
   ///   - timesteps: one for each image.
+  ///   - dropout: of the blocks' hidden layers, in training.
   func forward(
-    _ x: Matrix, condition: Matrix?, timesteps: [Int]
+    _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals)
 
   /// Adds the derivatives of the loss, whose derivative by the output is `dOutput`. Inputs are
@@ -20,7 +21,7 @@ public protocol Denoiser: Parameterized {
 
 extension Denoiser {
   func predict(_ x: Matrix, condition: Matrix?, timesteps: [Int]) -> Matrix {
-    forward(x, condition: condition, timesteps: timesteps).output
+    forward(x, condition: condition, timesteps: timesteps, dropout: nil).output
   }
 }
 

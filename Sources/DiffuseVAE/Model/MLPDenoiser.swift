@@ -35,14 +35,14 @@ public struct MLPDenoiser: Denoiser {
   }
 
   public func forward(
-    _ x: Matrix, condition: Matrix?, timesteps: [Int]
+    _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals) {
     let (e, timeResiduals) = time.forward(timesteps)
     let inputs = condition.map { x.joined($0) } ?? x
     var h = input(inputs)
     var blockResiduals: [ModulatedBlock.Residuals] = []
-    for block in blocks {
-      let (y, residuals) = block.forward(h, e)
+    for (i, block) in blocks.enumerated() {
+      let (y, residuals) = block.forward(h, e, dropout: dropout?.layer(i, of: blocks.count))
       blockResiduals.append(residuals)
       h = y
     }

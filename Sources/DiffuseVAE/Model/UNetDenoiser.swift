@@ -65,13 +65,16 @@ public struct UNetDenoiser: Denoiser {
   }
 
   public func forward(
-    _ x: Matrix, condition: Matrix?, timesteps: [Int]
+    _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals) {
     let (e, timeResiduals) = time.forward(timesteps)
+    let layers = encoder.count + 1 + decoder.count
+    var layer = 0
     func through(
       _ block: ConvolutionalBlock, _ h: inout Matrix
     ) -> ConvolutionalBlock.Residuals {
-      let (y, residuals) = block.forward(h, e)
+      let (y, residuals) = block.forward(h, e, dropout: dropout?.layer(layer, of: layers))
+      layer += 1
       h = y
       return residuals
     }

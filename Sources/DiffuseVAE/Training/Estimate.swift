@@ -22,7 +22,8 @@ public struct Estimate {
     let vae = VAE(configuration.vae, pixels: data.shape.count, seed: 0)
     func denoiserSeconds<Network: Denoiser>(_ network: Network) throws -> Double {
       let objective = DiffusionObjective<Network>(
-        process: process, vae: configuration.hasVAE ? vae : nil)
+        process: process, vae: configuration.hasVAE ? vae : nil,
+        dropout: configuration.denoiser.dropout)
       return try Self.seconds(.denoiser, objective, network, configuration, data, threads)
     }
     parts = try stages.map { stage in

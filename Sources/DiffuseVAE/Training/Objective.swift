@@ -27,6 +27,8 @@ package struct Slice: Sendable {
   package let batch: Int
   package let seed: UInt64
   package let step: Int
+  /// False to evaluate, without dropout.
+  package var isTraining = true
 
   package func stream(_ purpose: RandomStream.Purpose) -> RandomStream {
     RandomStream(seed: seed, purpose: purpose, step: step)
@@ -61,6 +63,8 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
   let process: DiffusionProcess
   /// Frozen; nil for the unconditional baseline.
   let vae: VAE?
+  /// Rate of the network's dropout.
+  var dropout = 0.0
 
   let terms = ["loss"]
 
@@ -79,7 +83,9 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
     let (y, target) = process.diffuse(y0, noise: noise, timesteps: timesteps)
     let (output, residuals) = network.forward(
       process.formulation.networkInput(y, reconstruction),
-      condition: process.conditional ? reconstruction : nil, timesteps: timesteps)
+      condition: process.conditional ? reconstruction : nil, timesteps: timesteps,
+      dropout: Dropout(
+        rate: slice.isTraining ? dropout : 0, slice.stream(.dropout), rows: slice.rows))
     let scale = 1 / Double(slice.batch * pixels)
     let (loss, derivative) = squaredError(
       output, target, weights: timesteps.map { Float(scale * process.lossWeights[$0]) })

@@ -107,7 +107,7 @@ package struct Trainer<Goal: Objective> {
       // Other numbers than any of training: `step` counts up from 0 there.
       let slice = Slice(
         pixels: images.pixels(rows), images: Array(rows), rows: rows, batch: images.count,
-        seed: seed, step: -1)
+        seed: seed, step: -1, isTraining: false)
       return objective.forward(network, slice).terms
     }
     return objective.terms.indices.map { term in shares.reduce(0) { $0 + $1[term] } }

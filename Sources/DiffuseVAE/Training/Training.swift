@@ -61,7 +61,8 @@ public struct Training {
     }
     let vae = first?.vae
     let objective = DiffusionObjective<Network>(
-      process: try DiffusionProcess(configuration.diffusion), vae: vae)
+      process: try DiffusionProcess(configuration.diffusion), vae: vae,
+      dropout: configuration.denoiser.dropout)
     var trainer = try trainer(objective, network, .denoiser)
     return try train(&trainer, .denoiser) { trainer in
       try Model(

@@ -19,7 +19,8 @@ public struct ConvolutionalBlock: Parameterized {
     let activated1: Matrix
     let e: Matrix
     let norm2: GroupNormSiLU.Residuals
-    let activated2: Matrix
+    let activated2: Matrix  // after dropout
+    let dropout: Dropout?
   }
 
   /// - Parameters:
@@ -42,17 +43,21 @@ public struct ConvolutionalBlock: Parameterized {
   /// - Parameters:
   ///   - h: `[batch·height·width, inputs]`
   ///   - e: `[batch, embedding]`
-  public func forward(_ h: Matrix, _ e: Matrix) -> (y: Matrix, residuals: Residuals) {
+  ///   - dropout: of the second SiLU's output, in training.
+  public func forward(
+    _ h: Matrix, _ e: Matrix, dropout: Dropout? = nil
+  ) -> (y: Matrix, residuals: Residuals) {
     let (activated1, norm1Residuals) = norm1.forward(h)
     let u = convolution1(activated1)
-    let (activated2, norm2Residuals) = norm2.forward(u, modulation: modulation(e))
+    var (activated2, norm2Residuals) = norm2.forward(u, modulation: modulation(e))
+    dropout?.apply(to: &activated2)
     var y = convolution2(activated2)
     y.add(shortcut?(h) ?? h)
     return (
       y,
       Residuals(
         norm1: norm1Residuals, activated1: activated1, e: e, norm2: norm2Residuals,
-        activated2: activated2)
+        activated2: activated2, dropout: dropout)
     )
   }
 
@@ -64,6 +69,7 @@ public struct ConvolutionalBlock: Parameterized {
     var dModulation = Matrix(0, 0)
     // `dh` becomes the derivative of each inner stage in turn.
     var dh = convolution2.backward(dy, r.activated2, &gradients)
+    r.dropout?.apply(to: &dh)
     dh = norm2.backward(dh, r.norm2, modulation: &dModulation, &gradients)
     dh = convolution1.backward(dh, r.activated1, &gradients)
     dh = norm1.backward(dh, r.norm1, &gradients)

@@ -15,7 +15,8 @@ public struct ModulatedBlock: Parameterized {
     let norm: LayerNorm.Residuals
     let modulated: Matrix
     let sum: Matrix  // A(…), before SiLU
-    let activated: Matrix
+    let activated: Matrix  // after dropout
+    let dropout: Dropout?
     let branch: Matrix  // B(…), before the gate
   }
 
@@ -28,12 +29,16 @@ public struct ModulatedBlock: Parameterized {
   /// - Parameters:
   ///   - h: `[batch, width]`
   ///   - e: `[batch, embedding]`
-  public func forward(_ h: Matrix, _ e: Matrix) -> (y: Matrix, residuals: Residuals) {
+  ///   - dropout: of SiLU's output, in training.
+  public func forward(
+    _ h: Matrix, _ e: Matrix, dropout: Dropout? = nil
+  ) -> (y: Matrix, residuals: Residuals) {
     let m = modulation(e)
     let (normal, norm) = LayerNorm().forward(h)
     let modulated = modulate(normal, m)
     let sum = inner(modulated)
-    let activated = SiLU()(sum)
+    var activated = SiLU()(sum)
+    dropout?.apply(to: &activated)
     let branch = outer(activated)
     var y = h
     addGated(&y.elements, branch.elements, m.elements, width: h.columns)
@@ -41,7 +46,7 @@ public struct ModulatedBlock: Parameterized {
       y,
       Residuals(
         e: e, modulation: m, norm: norm, modulated: modulated, sum: sum, activated: activated,
-        branch: branch)
+        dropout: dropout, branch: branch)
     )
   }
 
@@ -54,6 +59,7 @@ public struct ModulatedBlock: Parameterized {
     var dh = dy  // becomes the derivative of each inner stage in turn
     gateDerivatives(&dh.elements, &dm.elements, r.branch.elements, m.elements, width: width)
     dh = outer.backward(dh, r.activated, &gradients)
+    r.dropout?.apply(to: &dh)
     dh = SiLU().backward(dh, r.sum, &gradients)
     dh = inner.backward(dh, r.modulated, &gradients)
     modulationDerivatives(&dh.elements, &dm.elements, r.norm.y.elements, m.elements, width: width)

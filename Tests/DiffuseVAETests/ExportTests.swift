@@ -1,0 +1,108 @@
+import Formats
+import Foundation
+import Neural
+import Testing
+
+@testable import DiffuseVAE
+
+private let folder = ProcessInfo.processInfo.environment["DIFFUSEVAE_EXPORT"]
+private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-pytorch, is not set"
+
+/// What `scripts/compare-with-pytorch` compares: a file for each network, with its parameters, its
+/// inputs, what it computed of them (`result/…`), and the derivatives of the loss.
+///
+/// Nothing in it is zero by construction, and batches have odd sizes and contents: both ends of
+/// time, images of one value, and one far out of the data's range.
+@Suite struct ExportTests {
+  static let images = ["8x8x1", "12x4x3", "28x28x1"]
+
+  @Test(
+    "Writes VAEs with their derivatives", .enabled(if: folder != nil, reason),
+    arguments: VAESettings.Likelihood.allCases, images)
+  func vae(likelihood: VAESettings.Likelihood, image: String) throws {
+    let shape = try #require(ImageShape(image))
+    var settings = VAESettings()
+    (settings.likelihood, settings.beta) = (likelihood, 0.7)
+    settings.hidden = shape.count < 100 ? [40] : [128, 96]
+    settings.latent = 5
+    let vae = VAE(settings, pixels: shape.count, seed: 1).shaken(0.05)
+    var pixels = normal(7, shape.count, seed: 2).sigmoid()
+    for i in 0..<shape.count { (pixels[2, i], pixels[5, i]) = (0, 1) }
+    let noise = normal(7, settings.latent, seed: 3)
+    var gradients = Gradients(of: vae)
+    let (reconstruction, divergence, residuals) = vae.negativeELBO(pixels, noise: noise)
+    vae.backward(residuals, scale: 1 / 7, &gradients)
+    let posterior = vae.encode(pixels)
+    let loss = (reconstruction + settings.beta * divergence) / 7
+    try write(
+      "vae-\(likelihood)-\(image)", vae, gradients, shape,
+      inputs: ["pixels": pixels, "noise": noise, "beta": number(settings.beta)],
+      results: [
+        "mean": posterior.mean, "log_variance": posterior.logVariance,
+        "image": vae.decode(posterior.sample(noise)), "loss": number(loss),
+      ])
+  }
+
+  @Test(
+    "Writes denoisers with their derivatives", .enabled(if: folder != nil, reason),
+    arguments: [
+      ("mlp", "8x8x1", "denoiser.blocks=1"), ("mlp", "12x4x3", "denoiser.features=6"),
+      ("mlp", "28x28x1", "denoiser.width=256"),
+      ("unet", "8x8x1", "denoiser.channels=[16, 24]"), ("unet", "12x4x3", "denoiser.channels=[8]"),
+      ("unet", "16x8x3", "denoiser.channels=[16, 8, 24, 32]"),
+      ("unet", "28x28x1", "denoiser.channels=[32, 64, 64]"),
+    ], [true, false])
+  func denoiser(network: (kind: String, image: String, setting: String), condition: Bool) throws {
+    let shape = try #require(ImageShape(network.image))
+    let settings = try Configuration(
+      yaml: "", name: "export",
+      overriding: [
+        "denoiser.kind=\(network.kind)", "denoiser.width=48", "denoiser.embedding=40",
+        network.setting,
+      ]
+    ).denoiser
+    func write<Network: Denoiser>(_ denoiser: Network) throws {
+      let denoiser = denoiser.shaken(0.05)
+      let timesteps = [0, 999, 500, 7, 123]
+      var x = normal(5, shape.count, seed: 4)
+      // Half of one image is blank. If all of it were, a norm would divide rounding errors by
+      // nearly nothing, and single precision, PyTorch's too, be off by more than is allowed.
+      for i in 0..<shape.count / 2 { x[1, i] = 0 }
+      for i in 0..<shape.count { (x[2, i], x[3, i]) = (-1, 20 * x[3, i]) }
+      let seen = condition ? normal(5, shape.count, seed: 5).clamped(to: -1...1) : nil
+      let target = normal(5, shape.count, seed: 6)
+      let weights: [Float] = [0.2, 1, 0.5, 0.01, 2]
+      var gradients = Gradients(of: denoiser)
+      let (output, residuals) = denoiser.forward(
+        x, condition: seen, timesteps: timesteps, dropout: nil)
+      let (loss, derivative) = squaredError(output, target, weights: weights)
+      denoiser.backward(derivative, residuals, &gradients)
+      var inputs = [
+        "x": x, "target": target, "weights": Matrix(1, 5, weights),
+        "timesteps": Matrix(1, 5, timesteps.map { Float($0) }),
+      ]
+      inputs["condition"] = seen
+      try self.write(
+        "\(network.kind)-\(shape)\(condition ? "" : "-unconditional")", denoiser, gradients, shape,
+        inputs: inputs, results: ["output": output, "loss": number(loss)])
+    }
+    try write(settings.network(shape: shape, conditional: condition, timesteps: 1000, seed: 1))
+  }
+
+  private func number(_ x: Double) -> Matrix { Matrix(1, 1, [Float(x)]) }
+
+  private func write(
+    _ name: String, _ network: some Parameterized, _ gradients: Gradients, _ shape: ImageShape,
+    inputs: [String: Matrix], results: [String: Matrix]
+  ) throws {
+    var tensors: [String: Tensor] = [:]
+    network.forEachParameter { name, parameter in
+      tensors["parameter/\(name)"] = Tensor(parameter.value)
+      tensors["gradient/\(name)"] = Tensor(gradients[parameter])
+    }
+    for (name, value) in inputs { tensors["input/\(name)"] = Tensor(value) }
+    for (name, value) in results { tensors["result/\(name)"] = Tensor(value) }
+    let file = SafeTensors(metadata: ["image": shape.description], tensors: tensors)
+    try File.writeAtomically(file.encoded(), to: "\(try #require(folder))/\(name).safetensors")
+  }
+}

@@ -1,0 +1,95 @@
+"""Compares what the Swift networks computed, in single precision, with PyTorch in double precision.
+
+    compare.py FOLDER      files that scripts/compare-with-pytorch had written
+
+Prints the largest errors, relative to the largest magnitude of the tensor, and exits with 1 if one
+is above 1e-4. A derivative that PyTorch finds to be zero, up to its rounding, is measured by the
+largest of the network: a bias before a norm whose groups are single channels has such a one.
+"""
+import math
+import pathlib
+import sys
+
+import networks
+import torch
+from safetensors import safe_open
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+LIMIT = 1e-4
+
+
+def vae_results(vae, inputs):
+    mean, log_variance = vae.posterior(inputs["pixels"])
+    deviation = torch.exp(log_variance / 2)
+    z = mean + deviation * inputs["noise"]
+    output = vae.decoder(z)
+    if hasattr(vae, "log_variance"):
+        likelihood = Normal(output, torch.exp(vae.log_variance / 2)).log_prob(inputs["pixels"])
+    else:
+        # Pixels between 0 and 1, too: the cross entropy.
+        likelihood = Bernoulli(logits=output, validate_args=False).log_prob(inputs["pixels"])
+    divergence = kl_divergence(Normal(mean, deviation), Normal(0.0, 1.0)).sum()
+    loss = (-likelihood.sum() + inputs["beta"].squeeze() * divergence) / len(output)
+    return {"mean": mean, "log_variance": log_variance, "image": vae.decode(z), "loss": loss}
+
+
+def denoiser_results(denoiser, inputs):
+    output = denoiser(inputs["x"], inputs.get("condition"), inputs["timesteps"])
+    errors = (output - inputs["target"]).square().sum(-1)
+    return {"output": output, "loss": (inputs["weights"] * errors).sum()}
+
+
+def error(found, expected, zero=0.0, scale=0.0):
+    """Relative to `scale`, if `expected` is no larger than `zero`. What is not finite is infinite."""
+    largest = expected.abs().max().item()
+    worst = (found - expected).abs().max().item() / (largest if largest > zero else scale)
+    return worst if math.isfinite(worst) else math.inf
+
+
+def compare(path):
+    groups = {"parameter": {}, "gradient": {}, "input": {}, "result": {}}
+    with safe_open(path, "pt") as file:
+        height, width, _ = map(int, file.metadata()["image"].split("x"))
+        for key in file.keys():
+            group, name = key.split("/")
+            name = name if group == "parameter" else networks.torch_name(name)
+            groups[group][name] = file.get_tensor(key).double()
+    weights, inputs = groups["parameter"], groups["input"]
+    if "encoder.0.weight" in weights:
+        network = networks.VAE.of(weights)
+        results = vae_results(network, inputs)
+    else:
+        network = networks.denoiser(weights, height, width)
+        results = denoiser_results(network, inputs)
+    if set(results) != set(groups["result"]):
+        sys.exit(f"{path.name}: results are {sorted(groups['result'])}, not {sorted(results)}")
+    results["loss"].backward()
+
+    errors = {n: error(groups["result"][n].reshape(r.shape), r) for n, r in results.items()}
+    parameters = dict(network.named_parameters())
+    largest = {name: p.grad.abs().max().item() for name, p in parameters.items()}
+    scale = max(largest.values())
+    zero = 1e-12 * scale
+    gradients = {
+        name: error(networks.as_torch(groups["gradient"][name], p), p.grad, zero, scale)
+        for name, p in parameters.items()
+    }
+    worst = max(gradients, key=gradients.get)
+    text = ", ".join(f"{name} {value:.1e}" for name, value in errors.items())
+    zeros = sum(value <= zero for value in largest.values())
+    count = f"{len(gradients)} gradients" + (f", {zeros} of them zero," if zeros else "")
+    print(f"{path.stem}: {text}; {count} {gradients[worst]:.1e} ({worst})")
+    return max(*errors.values(), gradients[worst])
+
+
+def main():
+    torch.set_default_dtype(torch.float64)
+    paths = sorted(pathlib.Path(sys.argv[1]).glob("*.safetensors"))
+    if not paths:
+        sys.exit("there is nothing to compare: the Swift test wrote no network")
+    worst = max(compare(path) for path in paths)
+    print(f"largest relative error {worst:.1e}, {LIMIT:.0e} allowed")
+    sys.exit(worst > LIMIT)
+
+
+main()

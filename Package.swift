@@ -31,6 +31,7 @@ let package = Package(
     .executable(name: "diffusevae-train", targets: ["diffusevae-train"]),
     .executable(name: "diffusevae-sample", targets: ["diffusevae-sample"]),
     .executable(name: "interpolate", targets: ["interpolate"]),
+    .executable(name: "diffusevae-evaluate", targets: ["diffusevae-evaluate"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -55,13 +56,20 @@ let package = Package(
         "Neural", "Diffusion", "Formats", .product(name: "Logging", package: "swift-log"),
         .product(name: "Yams", package: "Yams"),
       ]),
-    .target(name: "Evaluation", dependencies: ["DiffuseVAE", "Neural", "Formats", numerics]),
+    .target(
+      name: "Evaluation",
+      dependencies: [
+        "DiffuseVAE", "Neural", "Formats", numerics,
+        .product(name: "Logging", package: "swift-log"),
+      ]),
     .target(name: "SamplingArguments", dependencies: ["DiffuseVAE", arguments]),
     .executableTarget(name: "diffusevae-train", dependencies: ["DiffuseVAE", arguments]),
     .executableTarget(
       name: "diffusevae-sample", dependencies: ["DiffuseVAE", "SamplingArguments", arguments]),
     .executableTarget(
       name: "interpolate", dependencies: ["DiffuseVAE", "SamplingArguments", arguments]),
+    .executableTarget(
+      name: "diffusevae-evaluate", dependencies: ["Evaluation", "SamplingArguments", arguments]),
     .testTarget(name: "NeuralTests", dependencies: ["Neural"]),
     .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
@@ -69,7 +77,9 @@ let package = Package(
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["diffusevae-train", "diffusevae-sample", "interpolate"]),
+      dependencies: [
+        "diffusevae-train", "diffusevae-sample", "interpolate", "diffusevae-evaluate",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

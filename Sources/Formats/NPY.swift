@@ -23,11 +23,20 @@ public enum NPY {
     return bytes
   }
 
-  /// The tensor in a file of version 1.0, 2.0 or 3.0 in C order. Elements may be `<f4`, `<f8`
-  /// (rounded to `Float`) or `|u1` (0...255 as they are).
+  /// How elements are stored.
+  public enum ElementType: String, Sendable {
+    case float32 = "<f4"
+    case float64 = "<f8"
+    case uint8 = "|u1"
+  }
+
+  /// The tensor in a file of version 1.0, 2.0 or 3.0 in C order, and the type of its elements
+  /// there: float64 is rounded to `Float`, bytes stay 0...255.
   ///
   /// Throws `FormatError` if it is anything else, or the shape does not fit the number of bytes.
-  public static func decode(_ bytes: [UInt8], file: String) throws -> Tensor {
+  public static func decode(
+    _ bytes: [UInt8], file: String
+  ) throws -> (tensor: Tensor, type: ElementType) {
     guard bytes.starts(with: magic) else {
       throw FormatError(
         file: file, problem: "is not an NPY file: it does not begin with \\x93NUMPY")
@@ -52,23 +61,30 @@ public enum NPY {
     let (type, shape) = try parse(bytes[prefix..<prefix + length], file: file)
 
     let data = bytes[(prefix + length)...]
-    let size = type == "|u1" ? 1 : type == "<f4" ? 4 : 8
+    let size =
+      switch type {
+      case .uint8: 1
+      case .float32: 4
+      case .float64: 8
+      }
     guard (shape + [size]).checkedProduct == data.count else {
       throw FormatError(
         file: file,
         problem: "has \(data.count) bytes of data, which is not \(shape) elements of \(size) bytes")
     }
-    switch size {
-    case 1: return Tensor(shape: shape, elements: data.map(Float.init))
-    case 4: return Tensor(shape: shape, elements: floats(data))
-    default: return Tensor(shape: shape, elements: floats(roundingDoubles: data))
-    }
+    let elements =
+      switch type {
+      case .uint8: data.map(Float.init)
+      case .float32: floats(data)
+      case .float64: floats(roundingDoubles: data)
+      }
+    return (Tensor(shape: shape, elements: elements), type)
   }
 
   /// `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`, the keys in any order.
   private static func parse(
     _ header: ArraySlice<UInt8>, file: String
-  ) throws -> (type: String, shape: [Int]) {
+  ) throws -> (type: ElementType, shape: [Int]) {
     var (type, order, shape): (String?, String?, [Int]?)
     var scanner = HeaderScanner(header, file: file)
     try scanner.items("{", "}", trailingComma: true) { scanner in
@@ -91,7 +107,7 @@ public enum NPY {
     guard let type, let order, let shape else {
       throw scanner.problem("'descr', 'fortran_order' and 'shape' expected, not all found")
     }
-    guard ["<f4", "<f8", "|u1"].contains(type) else {
+    guard let elementType = ElementType(rawValue: type) else {
       throw FormatError(
         file: file, problem: "holds elements of type \(quoted(type)); <f4, <f8 and |u1 are read")
     }
@@ -99,7 +115,7 @@ public enum NPY {
       throw FormatError(
         file: file, problem: "has fortran_order \(quoted(order)); only C order, False, is read")
     }
-    return (type, shape)
+    return (elementType, shape)
   }
 }
 

@@ -1,11 +1,6 @@
 import ArgumentParser
 import DiffuseVAE
-import Diffusion
 import SamplingArguments
-
-extension SamplingSettings.Sampler: ExpressibleByArgument {}
-extension ReverseVariance: ExpressibleByArgument {}
-extension Spacing: ExpressibleByArgument {}
 
 @main
 struct Sample: ParsableCommand {
@@ -20,21 +15,10 @@ struct Sample: ParsableCommand {
   enum StageChoice: String, CaseIterable, ExpressibleByArgument { case vae, all }
 
   @OptionGroup var common: SamplingArguments
+  @OptionGroup var sampler: SamplerArguments
 
   @Option(help: "Number of images, 1...1000000.")
   var count = 64
-
-  @Option(help: "Ancestral sampling (ddpm) or DDIM.")
-  var sampler: SamplingSettings.Sampler?
-
-  @Option(help: "Share of fresh noise in DDIM, 0...1.")
-  var eta: Double?
-
-  @Option(help: "Variance of the ancestral sampler's steps.")
-  var variance: ReverseVariance?
-
-  @Option(help: "Which timesteps are visited.")
-  var spacing: Spacing?
 
   @Option(
     help: "Scales z's deviation from the mean of its prior, or of a mixture's component; from 0 up."
@@ -59,8 +43,7 @@ struct Sample: ParsableCommand {
     guard (1...1_000_000).contains(count) else {
       throw ValidationError("--count is \(count); it must be in 1...1000000")
     }
-    let hasRefinement = common.steps != nil || sampler != nil || eta != nil || variance != nil
-    guard stage == .all || !(hasRefinement || spacing != nil) else {
+    guard stage == .all || common.steps == nil && sampler.isEmpty else {
       throw ValidationError("--stage vae takes no sampler and none of its options")
     }
   }
@@ -70,16 +53,7 @@ struct Sample: ParsableCommand {
     var (run, model, options) = try common.load(needsDenoiser: stage == .all)
     let path = out ?? "\(run.folder)/samples.png"
     let output = try ImageOutput(path)
-    options.sampler = sampler ?? options.sampler
-    guard eta == nil || options.sampler == .ddim else {
-      throw ValidationError("--eta is for --sampler ddim")
-    }
-    guard variance == nil || options.sampler == .ddpm else {
-      throw ValidationError("--variance is for --sampler ddpm")
-    }
-    options.eta = eta ?? options.eta
-    options.variance = variance ?? options.variance
-    options.spacing = spacing ?? options.spacing
+    try sampler.apply(to: &options)
     options.temperature = temperature
     options.batch = batch
     let generator = try Generator(model, options)

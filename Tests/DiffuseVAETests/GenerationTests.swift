@@ -184,7 +184,7 @@ import Testing
     let shape = ImageShape(height: 2, width: 2, channels: 1)
     try inTemporaryFolder { folder in
       try ImageOutput("\(folder)/a.npy").write(images, shape: shape)
-      let array = try NPY.decode(File.read("\(folder)/a.npy"), file: "a.npy")
+      let array = try NPY.decode(File.read("\(folder)/a.npy"), file: "a.npy").tensor
       #expect(array == Tensor(shape: [3, 2, 2, 1], elements: images.elements))
       let output = try ImageOutput("\(folder)/many")
       try output.check(count: 3, shape: shape)

@@ -3,7 +3,7 @@ import Testing
 @testable import Formats
 
 @Suite struct NPYTests {
-  private func decode(_ bytes: [UInt8]) throws -> Tensor { try NPY.decode(bytes, file: "f") }
+  private func decode(_ bytes: [UInt8]) throws -> Tensor { try NPY.decode(bytes, file: "f").tensor }
 
   private func file(_ header: String, version: UInt8 = 1, data: [UInt8] = []) -> [UInt8] {
     let count = header.utf8.count

@@ -93,7 +93,7 @@ public struct Dataset: Sendable {
 }
 
 extension ByteImages {
-  func slice(_ range: Range<Int>) -> ByteImages {
+  package func slice(_ range: Range<Int>) -> ByteImages {
     let size = height * width * channels
     return ByteImages(
       count: range.count, height: height, width: width, channels: channels,

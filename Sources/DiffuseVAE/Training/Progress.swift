@@ -1,14 +1,14 @@
 import Foundation
 
 /// The state of a training on stderr: one live line on a terminal, else a line every ten seconds.
-struct Progress {
+package struct Progress {
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private let clock = ContinuousClock()
   private let start: ContinuousClock.Instant
   private let firstStep: Int
   private var shown: ContinuousClock.Instant
 
-  init(firstStep: Int) {
+  package init(firstStep: Int) {
     self.firstStep = firstStep
     start = clock.now
     shown = start - .seconds(60)
@@ -26,7 +26,7 @@ struct Progress {
   /// Shows the state unless it was shown a moment ago.
   ///
   /// - Parameter line: is made only when it is shown.
-  mutating func show(step: Int, total: Int, batch: Int, _ line: () -> String) {
+  package mutating func show(step: Int, total: Int, batch: Int, _ line: () -> String) {
     let last = step == total
     guard last || seconds(since: shown) >= (isTerminal ? 0.2 : 10) else { return }
     shown = clock.now
@@ -46,7 +46,7 @@ struct Progress {
   }
 
   /// Ends the live line, so that other text can follow.
-  func pause() {
+  package func pause() {
     if isTerminal { StandardError.write("\r\u{1B}[K") }
   }
 }
@@ -62,5 +62,5 @@ extension Double {
   }
 
   /// With so many digits after the point.
-  func digits(_ count: Int) -> String { String(format: "%.\(count)f", self) }
+  package func digits(_ count: Int) -> String { String(format: "%.\(count)f", self) }
 }

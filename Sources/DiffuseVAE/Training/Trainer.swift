@@ -97,20 +97,9 @@ package struct Trainer<Goal: Objective> {
     return Report(terms: terms, rate: rate, norm: norm)
   }
 
-  /// The means of the loss's terms over other images, by the averaged weights; the random numbers
-  /// are the same at every call.
+  /// The means of the loss's terms over other images, by the averaged weights.
   func evaluate(on images: ByteImages) throws -> [Double] {
-    let (network, chunk) = (network.averaged, 128)
-    let shares = try concurrently((images.count + chunk - 1) / chunk, threads: threads) {
-      [objective, seed] index in
-      let rows = index * chunk..<min((index + 1) * chunk, images.count)
-      // Other numbers than any of training: `step` counts up from 0 there.
-      let slice = Slice(
-        pixels: images.pixels(rows), images: Array(rows), rows: rows, batch: images.count,
-        seed: seed, step: -1, isTraining: false)
-      return objective.forward(network, slice).terms
-    }
-    return objective.terms.indices.map { term in shares.reduce(0) { $0 + $1[term] } }
+    try means(of: objective, network.averaged, over: images, seed: seed, threads: threads)
   }
 
   /// Every epoch has its own order; what does not fill a batch at its end is left out.
@@ -123,6 +112,23 @@ package struct Trainer<Goal: Objective> {
     }
     return Array(order.indices[place * settings.batch..<(place + 1) * settings.batch])
   }
+}
+
+/// The means of an objective's terms over some images; the random numbers are the same at every
+/// call.
+func means<Goal: Objective>(
+  of objective: Goal, _ network: Goal.Network, over images: ByteImages, seed: UInt64, threads: Int
+) throws -> [Double] {
+  let chunk = 128
+  let shares = try concurrently((images.count + chunk - 1) / chunk, threads: threads) { index in
+    let rows = index * chunk..<min((index + 1) * chunk, images.count)
+    // Other numbers than any of training: `step` counts up from 0 there.
+    let slice = Slice(
+      pixels: images.pixels(rows), images: Array(rows), rows: rows, batch: images.count,
+      seed: seed, step: -1, isTraining: false)
+    return objective.forward(network, slice).terms
+  }
+  return objective.terms.indices.map { term in shares.reduce(0) { $0 + $1[term] } }
 }
 
 extension StageSettings {

@@ -191,7 +191,7 @@ extension Stage {
 
 extension Configuration {
   /// The unconditional baseline has no first stage.
-  var hasVAE: Bool { diffusion.formulation != .unconditional }
+  package var hasVAE: Bool { diffusion.formulation != .unconditional }
 
   /// Whether z is drawn from something that is fitted.
   var needsPriorFile: Bool { hasVAE && prior.kind == .mixture }

@@ -1,0 +1,69 @@
+import Formats
+import Neural
+
+extension Generator {
+  /// A draw of q(z|x) for each of some images.
+  ///
+  /// - Returns: `[images, latent]`
+  /// - Throws: ``UserError`` for the unconditional baseline, which has no VAE.
+  package func latents(of images: ByteImages) throws -> Matrix {
+    let vae = try vae()
+    let noise = RandomStream(seed: options.seed, purpose: .latentNoise)
+    let chunk = 256
+    let count = images.count
+    let parts = try concurrently((count + chunk - 1) / chunk, threads: options.threads) { index in
+      let rows = index * chunk..<min((index + 1) * chunk, count)
+      return vae.encode(images.pixels(rows)).sample(
+        noise.normal(rows: rows, columns: vae.latent))
+    }
+    return .stacked(parts)
+  }
+
+  /// x̂0 of given latents, `[n, latent]`; `[n, pixels]` in [0, 1].
+  package func reconstructions(of z: Matrix) throws -> Matrix {
+    try reconstructions(drafts(of: z))
+  }
+
+  /// Given latents refined, z in row i with the noises of image i of the seed; `[n, pixels]` in
+  /// [0, 1].
+  package func images(of z: Matrix) throws -> Matrix { try refine(drafts(of: z)) }
+
+  private func drafts(of z: Matrix) throws -> [Draft] {
+    try check(count: z.rows)
+    return try drafts(Array(0..<z.rows)).enumerated().map { row, draft in
+      var draft = draft
+      draft.z = z.rows(row..<row + 1)
+      return draft
+    }
+  }
+
+  private func vae() throws -> VAE {
+    guard let vae = model.vae else { throw UserError("formulation none has no VAE") }
+    return vae
+  }
+}
+
+/// The evidence lower bound and its two terms, in nats an image.
+public struct EvidenceLowerBound: Codable, Equatable, Sendable {
+  /// E ln p(x|z)
+  public let reconstruction: Double
+  /// KL(q(z|x) ‖ N(0, I))
+  public let divergence: Double
+
+  public var total: Double { reconstruction - divergence }
+}
+
+extension Model {
+  /// Means over some images, one draw of z for each: as the log of the training says them.
+  ///
+  /// - Throws: ``UserError`` for the unconditional baseline, which has no VAE.
+  public func evidenceLowerBound(
+    of images: ByteImages, threads: Int
+  ) throws -> EvidenceLowerBound {
+    guard let vae else { throw UserError("formulation none has no VAE") }
+    let terms = try means(
+      of: VAEObjective(), vae, over: images, seed: Stage.vae.seed(configuration.training.seed),
+      threads: threads)
+    return EvidenceLowerBound(reconstruction: -terms[1], divergence: terms[2])
+  }
+}

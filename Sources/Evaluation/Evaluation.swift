@@ -1,0 +1,124 @@
+import DiffuseVAE
+import Formats
+import Neural
+
+/// One set of images and what it scores: a row of the table.
+public struct EvaluationRow: Codable, Equatable, Sendable {
+  /// Where the images are from.
+  public let images: String
+  /// How many there are. Scores of different numbers do not compare: the fewer, the larger the
+  /// distances.
+  public let count: Int
+  /// Steps of the sampler; nil where none was used.
+  public let steps: Int?
+  /// Time to make an image; nil for images that were there.
+  public let secondsPerImage: Double?
+  public let scores: Scores
+}
+
+/// What is to be measured of a run.
+public struct EvaluationRequest: Sendable {
+  /// Images of each row, if not said otherwise.
+  public var count: Int
+  /// Numbers of steps, each with a number of images; nil for ``count``.
+  public var steps: [(steps: Int, count: Int?)]
+  public var options: SamplingOptions
+  /// Priors to draw the VAE's images from; the first one is that of the refined images.
+  public var priors: [PriorSettings.Kind]
+
+  /// What a configuration says: its sampler and steps; its prior, and N(0, I) to compare with.
+  public init(_ configuration: Configuration, count: Int, threads: Int) {
+    self.count = count
+    options = SamplingOptions(configuration.sampling, threads: threads)
+    steps = [(options.steps, nil)]
+    priors = configuration.prior.kind == .normal ? [.normal] : [configuration.prior.kind, .normal]
+  }
+
+  /// Refuses what cannot be done, before hours of work.
+  func check(_ run: Run, _ data: Dataset) throws {
+    let hasVAE = try run.configuration().hasVAE
+    for prior in hasVAE ? priors : [] {
+      let model = try Model(of: run, prior: prior)
+      guard model.shape == data.shape else {
+        throw UserError("\(data.name): images are \(data.shape), the run's are \(model.shape)")
+      }
+      for (steps, _) in steps {
+        var options = options
+        options.steps = steps
+        _ = try Generator(model, options)
+      }
+    }
+  }
+}
+
+extension Reference {
+  /// Scores images that were there.
+  public func row(_ name: String, _ images: ByteImages) throws -> EvaluationRow {
+    EvaluationRow(
+      images: name, count: images.count, steps: nil, secondsPerImage: nil,
+      scores: try scores(of: images))
+  }
+
+  /// Scores everything that a run can make, a row at a time.
+  ///
+  /// - Parameters:
+  ///   - test: real images to reconstruct; nil to leave that out.
+  ///   - each: is given every row with its images as soon as there is one.
+  public func rows(
+    of run: Run, _ request: EvaluationRequest, test: ByteImages?,
+    each: (EvaluationRow, ByteImages) throws -> Void
+  ) throws {
+    func record(
+      _ name: String, steps: Int? = nil, count: Int? = nil,
+      _ make: (Int) throws -> Matrix
+    ) throws {
+      let count = count ?? request.count
+      let clock = ContinuousClock()
+      let start = clock.now
+      let pixels = try make(count)
+      let seconds = (clock.now - start) / .seconds(1)
+      // What is scored is what would be saved: bytes.
+      let images = ByteImages(pixels, shape: extractor.shape)
+      let row = EvaluationRow(
+        images: name, count: images.count, steps: steps,
+        secondsPerImage: seconds / Double(images.count), scores: try scores(of: images))
+      try each(row, images)
+    }
+    let hasVAE = try run.configuration().hasVAE
+    let model = try Model(of: run, prior: hasVAE ? request.priors.first : nil)
+    func generator(_ steps: Int) throws -> Generator {
+      var options = request.options
+      options.steps = steps
+      return try Generator(model, options)
+    }
+    let generators = try request.steps.map { try generator($0.steps) }
+    if hasVAE, let test, let last = generators.first {
+      let z = try last.latents(of: test.first(request.count))
+      try record("reconstructions of test images") { _ in try last.reconstructions(of: z) }
+      let steps = request.options.steps
+      try record("the same, refined", steps: steps) { _ in
+        try generator(steps).images(of: z)
+      }
+    }
+    for prior in hasVAE ? request.priors : [] {
+      let generator = try Generator(Model(of: run, prior: prior), request.options)
+      try record("VAE alone, prior \(prior)") { try generator.reconstructions(0..<$0) }
+    }
+    for (generator, wanted) in zip(generators, request.steps) {
+      let name = hasVAE ? "DiffuseVAE, prior \(request.priors[0])" : "diffusion"
+      try record(name, steps: wanted.steps, count: wanted.count) { try generator.images(0..<$0) }
+    }
+  }
+}
+
+extension ByteImages {
+  /// At most `count` of the images, from the first on.
+  func first(_ count: Int) -> ByteImages { slice(0..<Swift.min(count, self.count)) }
+
+  /// Numbers in [0, 1] as bytes, as they would be saved.
+  init(_ pixels: Matrix, shape: ImageShape) {
+    self.init(
+      count: pixels.rows, height: shape.height, width: shape.width, channels: shape.channels,
+      bytes: pixels.bytes)
+  }
+}

@@ -1,0 +1,92 @@
+import DiffuseVAE
+import Formats
+import Neural
+
+/// The training images of a data set, as other images are compared with them, and what compares
+/// them.
+public struct Reference: Sendable {
+  public let extractor: Extractor
+  let seed: UInt64
+  let threads: Int
+
+  /// Of all training images.
+  let moments: Moments
+  let pixelMoments: Moments
+  /// Of as many as there may be images to compare, taken evenly from the whole set.
+  let features: Matrix
+  /// Shares of the classes; nil for random features.
+  let histogram: [Double]?
+
+  /// - Parameters:
+  ///   - data: of which the training images are taken.
+  ///   - count: images whose neighbourhoods and kernels are compared: 4…, all if there are fewer.
+  ///   - seed: decides which images the kernel distance puts together.
+  ///   - threads: changes nothing but the time.
+  /// - Throws: ``UserError`` when there are too few images, or they are of another size than the
+  ///   extractor's.
+  public init(
+    _ data: Dataset, extractor: Extractor, count: Int, seed: UInt64, threads: Int
+  ) throws {
+    let images = data.training
+    let outputs = try extractor.outputs(of: images, threads: threads)
+    let most = min(count, images.count)
+    self.extractor = extractor
+    self.seed = seed
+    self.threads = threads
+    moments = try Moments(of: outputs.features, threads: threads)
+    pixelMoments = try Moments(of: images.pixels(0..<images.count), threads: threads)
+    features = outputs.features.rows(at: (0..<most).map { $0 * images.count / most })
+    histogram = try outputs.probabilities.map(classHistogram)
+  }
+
+  /// How far some images are from the training images.
+  ///
+  /// - Parameter images: 4 or more.
+  /// - Throws: ``UserError`` when there are fewer, or they are of another size.
+  public func scores(of images: ByteImages) throws -> Scores {
+    guard images.count >= 4 else {
+      throw UserError("\(images.count) images cannot be scored; it takes 4 or more")
+    }
+    let outputs = try extractor.outputs(of: images, threads: threads)
+    let pixels = images.pixels(0..<images.count)
+    let kernel = try KernelDistance(
+      features, outputs.features, blocks: min(10, min(features.rows, images.count) / 2),
+      seed: seed, threads: threads)
+    let most = min(features.rows, images.count) - 1
+    let manifolds = try PrecisionRecall(
+      real: features, generated: outputs.features, neighbours: min(3, most), threads: threads)
+    let classes = try outputs.probabilities.map(classHistogram)
+    return Scores(
+      frechet: try frechetDistance(
+        Moments(of: outputs.features, threads: threads), moments, threads: threads),
+      pixelFrechet: try frechetDistance(
+        Moments(of: pixels, threads: threads), pixelMoments, threads: threads),
+      kernel: kernel.value, kernelLow: kernel.confidence.lowerBound,
+      kernelHigh: kernel.confidence.upperBound, precision: manifolds.precision,
+      recall: manifolds.recall,
+      classDistance: try zip(classes, histogram).map(classHistogramDistance),
+      inceptionScore: try outputs.probabilities.map(inceptionScore))
+  }
+}
+
+/// Both or nothing.
+private func zip<A, B>(_ a: A?, _ b: B?) -> (A, B)? {
+  guard let a, let b else { return nil }
+  return (a, b)
+}
+
+/// How far some images are from the training images of a data set.
+public struct Scores: Codable, Equatable, Sendable {
+  /// The squared Fréchet distance of features (``frechetDistance(_:_:threads:)``).
+  public let frechet: Double
+  /// The same of the pixels, in [0, 1].
+  public let pixelFrechet: Double
+  /// ``KernelDistance`` of features, and its 95 % confidence.
+  public let kernel, kernelLow, kernelHigh: Double
+  /// ``PrecisionRecall`` of features.
+  public let precision, recall: Double
+  /// ``classHistogramDistance(_:_:)``; nil without a classifier.
+  public let classDistance: Double?
+  /// ``inceptionScore(probabilities:)``, by the classifier of the data set; nil without one.
+  public let inceptionScore: Double?
+}

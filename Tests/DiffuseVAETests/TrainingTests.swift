@@ -15,7 +15,7 @@ import Testing
       let weights = try (1...3).map { threads in
         let run = try trainedRun(
           in: runs, name: "threads-\(threads)", configuration, threads: threads)
-        return try (Stage.allCases.map(run.weightsFile) + [run.priorFile]).map { try File.read($0) }
+        return try Stage.allCases.map(run.weightsFile).map { try File.read($0) }
       }
       #expect(weights[0] == weights[1])
       #expect(weights[0] == weights[2])
@@ -44,7 +44,7 @@ import Testing
     settings.steps = 40
     func trainer(_ network: Goal.Network, step: Int) throws -> Trainer<Goal> {
       try Trainer(
-        objective, network, images: digits.training, settings: settings, lanes: 3, seed: 7,
+        objective, network, examples: digits.training, settings: settings, lanes: 3, seed: 7,
         threads: 2, step: step)
     }
     var whole = try trainer(network, step: 0)
@@ -77,7 +77,7 @@ import Testing
       _ objective: Goal, _ network: Goal.Network, _ stage: Stage
     ) throws -> (before: Double, after: Double, network: Goal.Network) {
       var trainer = try Trainer(
-        objective, network, images: digits.training, settings: configuration.settings(of: stage),
+        objective, network, examples: digits.training, settings: configuration.settings(of: stage),
         lanes: 2, seed: 7, threads: 2)
       let before = try trainer.evaluate(on: test)[0]
       while !trainer.isFinished { _ = try trainer.advance() }
@@ -132,7 +132,7 @@ import Testing
       let terms = ["sum"]
       func forward(_ network: Nothing, _ slice: Slice) -> (terms: [Double], residuals: Int) {
         // A different power of two for each image, so that sums tell sets apart.
-        let ids = slice.pixels.elements.map { Int(($0 * 255).rounded()) }
+        let ids = slice.examples.elements.map { Int(($0 * 255).rounded()) }
         return ([ids.reduce(0.0) { $0 + Double(sign: .plus, exponent: $1, significand: 1) }], 0)
       }
       func backward(_ network: Nothing, _ residuals: Int, _ gradients: inout Gradients) {}
@@ -141,7 +141,7 @@ import Testing
     var settings = StageSettings()
     (settings.batch, settings.epochs) = (12, 3)
     var trainer = try Trainer(
-      Recorder(), Recorder.Nothing(), images: images, settings: settings, lanes: 5, seed: 1,
+      Recorder(), Recorder.Nothing(), examples: images, settings: settings, lanes: 5, seed: 1,
       threads: 2)
     #expect(trainer.totalSteps == 12)
     var batches: [Double] = []
@@ -152,7 +152,7 @@ import Testing
     settings.batch = 49
     #expect(throws: UserError.self) {
       try Trainer(
-        Recorder(), Recorder.Nothing(), images: images, settings: settings, lanes: 5, seed: 1,
+        Recorder(), Recorder.Nothing(), examples: images, settings: settings, lanes: 5, seed: 1,
         threads: 2)
     }
   }
@@ -166,7 +166,7 @@ import Testing
     }
     let before = vae.parameters
     var trainer = try Trainer(
-      VAEObjective(), vae, images: try Dataset(DataSettings()).training,
+      VAEObjective(), vae, examples: try Dataset(DataSettings()).training,
       settings: configuration.training.vae, lanes: 2, seed: 1, threads: 2)
     #expect(problem { try trainer.advance() }.hasPrefix("training diverged at step 0"))
     #expect(trainer.network.parameters == before)

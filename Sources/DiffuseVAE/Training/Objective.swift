@@ -17,8 +17,8 @@ protocol Objective: Sendable {
 
 /// Some rows of a batch, and the addresses of their random numbers.
 struct Slice: Sendable {
-  /// `[rows, pixels]` in [0, 1].
-  let pixels: Matrix
+  /// Of images, `[rows, pixels]` in [0, 1]; of posteriors, `[rows, 2·dimensions]`.
+  let examples: Matrix
   /// Which rows of the batch these are.
   let rows: Range<Int>
   /// Rows of the whole batch.
@@ -37,7 +37,7 @@ struct VAEObjective: Objective {
 
   func forward(_ vae: VAE, _ slice: Slice) -> (terms: [Double], residuals: Residuals) {
     let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent)
-    let (reconstruction, divergence, residuals) = vae.negativeELBO(slice.pixels, noise: noise)
+    let (reconstruction, divergence, residuals) = vae.negativeELBO(slice.examples, noise: noise)
     let scale = 1 / Double(slice.batch)
     let terms = [reconstruction + vae.beta * divergence, reconstruction, divergence]
     return (terms.map { scale * $0 }, Residuals(vae: residuals, scale: scale))
@@ -65,20 +65,26 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
   func forward(
     _ network: Network, _ slice: Slice
   ) -> (terms: [Double], residuals: Residuals) {
-    let pixels = slice.pixels.columns
     let reconstruction = vae.map { vae in
       let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent)
-      return vae.reconstruction(vae.encode(slice.pixels).sample(noise))
+      return vae.reconstruction(vae.encode(slice.examples).sample(noise))
     }
-    let y0 = process.formulation.chain(fromImage: slice.pixels.affine(2, -1), reconstruction)
+    let y0 = process.formulation.chain(fromImage: slice.examples.affine(2, -1), reconstruction)
+    return forward(network, slice, y0: y0, reconstruction)
+  }
+
+  /// The same for a given y0 and x̂0.
+  func forward(
+    _ network: Network, _ slice: Slice, y0: Matrix, _ reconstruction: Matrix?
+  ) -> (terms: [Double], residuals: Residuals) {
     let timesteps = slice.stream(.timestep).integers(
       rows: slice.rows, below: process.schedule.steps)
-    let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: pixels)
+    let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: y0.columns)
     let (y, target) = process.diffuse(y0, noise: noise, timesteps: timesteps)
     let (output, residuals) = network.forward(
       process.formulation.networkInput(y, reconstruction),
       condition: process.conditional ? reconstruction : nil, timesteps: timesteps)
-    let scale = 1 / Double(slice.batch * pixels)
+    let scale = 1 / Double(slice.batch * y0.columns)
     let (loss, derivative) = squaredError(
       output, target, weights: timesteps.map { Float(scale * process.lossWeights[$0]) })
     return ([loss], Residuals(network: residuals, derivative: derivative))
@@ -91,5 +97,30 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
 
   func backward(_ network: Network, _ residuals: Residuals, _ gradients: inout Gradients) {
     network.backward(residuals.derivative, residuals.network, &gradients)
+  }
+}
+
+/// The prior: the loss of a denoiser of latents, given a fresh z ~ q(z|x0) for every posterior of
+/// the slice.
+struct LatentObjective: Objective {
+  let diffusion: DiffusionObjective<MLPDenoiser>
+
+  init(_ process: DiffusionProcess) { diffusion = DiffusionObjective(process: process, vae: nil) }
+
+  var terms: [String] { diffusion.terms }
+
+  func forward(
+    _ network: MLPDenoiser, _ slice: Slice
+  ) -> (terms: [Double], residuals: DiffusionObjective<MLPDenoiser>.Residuals) {
+    let posterior = DiagonalGaussian(slice.examples)
+    let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: posterior.dimensions)
+    return diffusion.forward(network, slice, y0: posterior.sample(noise), nil)
+  }
+
+  func backward(
+    _ network: MLPDenoiser, _ residuals: DiffusionObjective<MLPDenoiser>.Residuals,
+    _ gradients: inout Gradients
+  ) {
+    diffusion.backward(network, residuals, &gradients)
   }
 }

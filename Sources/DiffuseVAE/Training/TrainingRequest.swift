@@ -6,7 +6,7 @@ public struct TrainingRequest {
   public var configuration: String?
   /// `key.path=value`, in order.
   public var overrides: [String] = []
-  /// Nil: both.
+  /// With it goes the prior. Nil: all.
   public var stage: Stage?
   /// The run to go on with; empty for the newest unfinished one.
   public var resume: String?
@@ -23,6 +23,10 @@ public struct TrainingRequest {
     let data = try Dataset(configuration.data)
     try configuration.denoiser.check(shape: data.shape)
     for stage in try stages(of: configuration) {
+      guard configuration.isTrained(stage) else {
+        try configuration.checkMixture(data)
+        continue
+      }
       try checkMemory(
         bytes: data.bytes + configuration.trainingBytes(of: stage, shape: data.shape),
         "training \(stage.title)")
@@ -35,7 +39,6 @@ public struct TrainingRequest {
           """)
       }
     }
-    try configuration.checkPrior(data)
     return (run, configuration, data)
   }
 
@@ -47,8 +50,10 @@ public struct TrainingRequest {
 
   /// The stages to train, as far as they are not finished.
   public func stages(of configuration: Configuration) throws -> [Stage] {
-    let stages = configuration.stages.filter { stage == nil || stage == $0 }
-    guard !stages.isEmpty else { throw UserError("formulation none has no VAE to train") }
+    let stages = configuration.stages.filter { stage == nil || stage == $0 || $0 == .prior }
+    guard configuration.hasVAE || stage != .vae else {
+      throw UserError("formulation none has no VAE to train")
+    }
     return stages
   }
 

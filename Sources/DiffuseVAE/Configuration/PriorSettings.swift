@@ -16,8 +16,9 @@ public struct PriorSettings: Equatable, Sendable {
   /// What z is drawn from.
   public var kind = Kind.mixture
 
-  /// Of `mixture`: Gaussians: In 1...1000, and at most a tenth of the latents.
-  public var components = 50
+  /// Of `mixture`: Gaussians, In 1...1000, and at most a tenth of the latents. If there are several
+  /// numbers, that with the least BIC is taken.
+  public var components = [50]
 
   /// Of `mixture`: their shape.
   public var covariance = GaussianMixture.Covariance.full
@@ -41,8 +42,9 @@ extension PriorSettings: SettingsBlock {
     [
       Field("kind", \.kind, .choice, "what z is drawn from; normal is N(0, I)"),
       Field(
-        "components", \.components, .integer(in: 1...1000),
-        "of `mixture`: Gaussians; at most a tenth of the latents it is fitted to"),
+        "components", \.components, .oneOrMore(of: .integer(in: 1...1000), atMost: 16),
+        "of `mixture`: Gaussians; at most a tenth of the latents it is fitted to; of several "
+          + "numbers the one with the least BIC is taken"),
       Field(
         "covariance", \.covariance, .choice, "of `mixture`: their shape, any or along the axes"),
       Field(

@@ -69,8 +69,8 @@ extension PriorSettings {
     var diffusion = DiffusionSettings()
     diffusion.formulation = .unconditional
     diffusion.condition = false
+    diffusion.schedule = .cosine
     diffusion.target = .velocity
-    diffusion.loss = .velocity
     diffusion.clip = false
     return diffusion
   }

@@ -6,6 +6,7 @@ import Foundation
 ///     config.yaml            the configuration, every setting written out
 ///     vae.safetensors        the finished first stage (averaged weights)
 ///     prior.safetensors      what z is drawn from, unless z ~ N(0, I)
+///     latents.json           what the latents of the training images are like
 ///     denoiser.safetensors   the finished second stage (averaged weights)
 ///     state/                 what an unfinished stage needs to go on
 ///     metrics.jsonl          one line of losses every few steps
@@ -26,6 +27,7 @@ public struct Run: Sendable {
   public var name: String { URL(fileURLWithPath: folder).lastPathComponent }
   var configurationFile: String { folder + "/config.yaml" }
   var metricsFile: String { folder + "/metrics.jsonl" }
+  var latentsFile: String { folder + "/latents.json" }
   func weightsFile(_ stage: Stage) -> String { "\(folder)/\(stage.rawValue).safetensors" }
   func stateFile(_ stage: Stage) -> String { "\(folder)/state/\(stage.rawValue).safetensors" }
   func gridFile(_ stage: Stage, step: Int) -> String {

@@ -53,7 +53,7 @@ public struct Estimate {
     let latents = StandardisedLatents(active: Array(0..<latent), means: ones, deviations: ones)
     let diffusion = try LatentDiffusion(configuration.prior, latents, seed: 0)
     return try seconds(
-      .prior, LatentObjective(diffusion.process), diffusion.network,
+      .prior, LatentObjective(schedule: diffusion.process.schedule), diffusion.network,
       DiagonalGaussian(Matrix(count, 2 * latent)), configuration, threads)
   }
 

@@ -1,3 +1,4 @@
+import Diffusion
 import Neural
 
 /// What one stage minimises: forward and backward of its loss on a slice of a batch.
@@ -65,26 +66,20 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
   func forward(
     _ network: Network, _ slice: Slice
   ) -> (terms: [Double], residuals: Residuals) {
+    let pixels = slice.examples.columns
     let reconstruction = vae.map { vae in
       let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent)
       return vae.reconstruction(vae.encode(slice.examples).sample(noise))
     }
     let y0 = process.formulation.chain(fromImage: slice.examples.affine(2, -1), reconstruction)
-    return forward(network, slice, y0: y0, reconstruction)
-  }
-
-  /// The same for a given y0 and x̂0.
-  func forward(
-    _ network: Network, _ slice: Slice, y0: Matrix, _ reconstruction: Matrix?
-  ) -> (terms: [Double], residuals: Residuals) {
     let timesteps = slice.stream(.timestep).integers(
       rows: slice.rows, below: process.schedule.steps)
-    let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: y0.columns)
+    let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: pixels)
     let (y, target) = process.diffuse(y0, noise: noise, timesteps: timesteps)
     let (output, residuals) = network.forward(
       process.formulation.networkInput(y, reconstruction),
       condition: process.conditional ? reconstruction : nil, timesteps: timesteps)
-    let scale = 1 / Double(slice.batch * y0.columns)
+    let scale = 1 / Double(slice.batch * pixels)
     let (loss, derivative) = squaredError(
       output, target, weights: timesteps.map { Float(scale * process.lossWeights[$0]) })
     return ([loss], Residuals(network: residuals, derivative: derivative))
@@ -100,27 +95,34 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
   }
 }
 
-/// The prior: the loss of a denoiser of latents, given a fresh z ~ q(z|x0) for every posterior of
-/// the slice.
+/// The prior: the squared error of a denoiser of latents, a mean over them, against the velocity
+/// that is expected for a z ~ q(z|x) of every image.
 struct LatentObjective: Objective {
-  let diffusion: DiffusionObjective<MLPDenoiser>
+  let schedule: NoiseSchedule
 
-  init(_ process: DiffusionProcess) { diffusion = DiffusionObjective(process: process, vae: nil) }
-
-  var terms: [String] { diffusion.terms }
+  let terms = ["loss"]
 
   func forward(
     _ network: MLPDenoiser, _ slice: Slice
   ) -> (terms: [Double], residuals: DiffusionObjective<MLPDenoiser>.Residuals) {
     let posterior = DiagonalGaussian(slice.examples)
-    let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: posterior.dimensions)
-    return diffusion.forward(network, slice, y0: posterior.sample(noise), nil)
+    let timesteps = slice.stream(.timestep).integers(rows: slice.rows, below: schedule.steps)
+    let levels = timesteps.map(schedule.level)
+    let (y, velocity) = posterior.diffused(
+      alphas: levels.map { Float($0.alpha) }, sigmas: levels.map { Float($0.sigma) },
+      noise: slice.stream(.diffusionNoise).normal(
+        rows: slice.rows, columns: posterior.dimensions))
+    let (output, residuals) = network.forward(y, condition: nil, timesteps: timesteps)
+    let weight = 1 / Float(slice.batch * posterior.dimensions)
+    let (loss, derivative) = squaredError(
+      output, velocity, weights: [Float](repeating: weight, count: y.rows))
+    return ([loss], .init(network: residuals, derivative: derivative))
   }
 
   func backward(
     _ network: MLPDenoiser, _ residuals: DiffusionObjective<MLPDenoiser>.Residuals,
     _ gradients: inout Gradients
   ) {
-    diffusion.backward(network, residuals, &gradients)
+    network.backward(residuals.derivative, residuals.network, &gradients)
   }
 }

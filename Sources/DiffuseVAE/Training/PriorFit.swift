@@ -19,46 +19,66 @@ extension Training {
 
   /// Fits a mixture to draws of q(z|x), one for each training image (Pandey et al. 2022, "Ex-PDE").
   private func fitMixture(_ vae: VAE) throws {
-    let clock = ContinuousClock()
-    let start = clock.now
     let settings = configuration.prior
     let posteriors = try posteriors(vae, data.training, count: configuration.latents(of: data))
     let z = draws(of: posteriors, step: 0)
+    let test = try data.test.map {
+      draws(of: try self.posteriors(vae, $0, count: $0.count), step: 1)
+    }
+    let fits = try settings.components.map { try fit(components: $0, to: z, test: test) }
+    func criterion(_ fit: GaussianMixture.Fit) -> Double {
+      fit.informationCriterion(points: z.rows)
+    }
+    guard let best = fits.min(by: { criterion($0) < criterion($1) }) else { return }
+    if fits.count > 1 {
+      logger.info("prior: the least BIC is that of \(best.mixture.components) components")
+    }
+    try write(LatentReport(posteriors, priorLogDensity: best.logLikelihood))
+    let metadata = [
+      "part": Stage.prior.rawValue, "image": data.shape.description,
+      "configuration": configuration.yaml,
+    ]
+    try File.writeAtomically(best.mixture.encoded(metadata: metadata), to: run.weightsFile(.prior))
+  }
+
+  private func fit(
+    components: Int, to z: Matrix, test: Matrix?
+  ) throws -> GaussianMixture.Fit {
+    let clock = ContinuousClock()
+    let start = clock.now
     var options = GaussianMixture.FitOptions()
     options.seed = configuration.training.seed
     options.threads = threads
     let fit: GaussianMixture.Fit
     do {
       fit = try GaussianMixture.fit(
-        z, components: settings.components, covariance: settings.covariance, options)
+        z, components: components, covariance: configuration.prior.covariance, options)
     } catch let error as LinearAlgebraError {
       throw UserError("the prior cannot be fitted: \(error)")
     }
-    let metadata = [
-      "part": Stage.prior.rawValue, "image": data.shape.description,
-      "configuration": configuration.yaml,
-    ]
-    try File.writeAtomically(fit.mixture.encoded(metadata: metadata), to: run.weightsFile(.prior))
-
     // Far below that of the training images, it says that there are too many components.
-    let heldOut = try data.test.map { test in
-      let z = draws(of: try self.posteriors(vae, test, count: test.count), step: 1)
-      let sum = fit.mixture.logDensities(of: z).reduce(0, +)
-      return " (test images \((sum / Double(test.count)).digits(2)))"
+    let heldOut = test.map { test in
+      let sum = fit.mixture.logDensities(of: test).reduce(0, +)
+      return " (test images \((sum / Double(test.rows)).digits(2)))"
     }
     // ln N(z; 0, I), the mean over the same z.
-    let perDimension = z.squaredNorm / Double(z.rows) + Double(vae.latent) * Double.log(2 * .pi)
+    let perDimension = z.squaredNorm / Double(z.rows) + Double(z.columns) * Double.log(2 * .pi)
     logger.info(
       """
       prior: \(fit.mixture.components) components, ln p(z) \(fit.logLikelihood.digits(2)) nats a \
-      latent\(heldOut ?? ""), under N(0, I) \((-0.5 * perDimension).digits(2)); \
-      \(posteriors.activeDimensions.count) of \(vae.latent) dimensions active; \
+      latent\(heldOut ?? ""), under N(0, I) \((-0.5 * perDimension).digits(2)), \
+      BIC \(fit.informationCriterion(points: z.rows).digits(0)); \
       took \(((clock.now - start) / .seconds(1)).digits(1)) s
       """)
+    return fit
   }
 
-  /// Trains a diffusion model of the active latents by the one training loop, on a fresh z ~ q(z|x)
-  /// for each image of a batch.
+  private func write(_ report: LatentReport) throws {
+    try File.writeAtomically(report.encoded(), to: run.latentsFile)
+    logger.info("\(report)")
+  }
+
+  /// Trains a diffusion model of the active latents by the one training loop.
   private func trainLatentDiffusion(_ vae: VAE) throws -> Bool {
     let posteriors = try posteriors(vae, data.training, count: data.training.count)
     let active = posteriors.activeDimensions
@@ -73,12 +93,12 @@ extension Training {
     }
     let diffusion = try LatentDiffusion(
       configuration.prior, latents, seed: Stage.prior.seed(configuration.training.seed))
-    logger.info("\(Stage.prior.title): \(active.count) of \(vae.latent) dimensions active")
+    try write(LatentReport(posteriors))
     let test = try data.test.map {
       standardised(try self.posteriors(vae, $0, count: $0.count))
     }
     var trainer = try trainer(
-      LatentObjective(diffusion.process), diffusion.network, .prior,
+      LatentObjective(schedule: diffusion.process.schedule), diffusion.network, .prior,
       on: standardised(posteriors))
     return try train(&trainer, .prior, test: test, constants: latents.tensors) { trainer in
       var diffusion = diffusion
@@ -127,18 +147,19 @@ extension Configuration {
   /// Refuses a mixture that has too few latents to be fitted to, or no room in memory.
   func checkMixture(_ data: Dataset) throws {
     let count = latents(of: data)
-    guard prior.components <= count / 10 else {
+    let components = prior.components.max() ?? 0
+    guard components <= count / 10 else {
       throw UserError(
         """
-        prior.components is \(prior.components), more than a tenth of the \(count) latents of \
+        prior.components is \(components), more than a tenth of the \(count) latents of \
         \(data.name) that the mixture is fitted to; lower it, or set prior.kind to normal
         """)
     }
     let fit = GaussianMixture.fitBytes(
-      dimensions: vae.latent, components: prior.components, covariance: prior.covariance,
+      dimensions: vae.latent, components: components, covariance: prior.covariance,
       threads: Session.cores)
     try checkMemory(
       bytes: data.bytes + 4 * 4 * count * vae.latent + fit,
-      "fitting the prior (\(prior.components) components, covariance \(prior.covariance))")
+      "fitting the prior (\(components) components, covariance \(prior.covariance))")
   }
 }

@@ -1,3 +1,5 @@
+import RealModule
+
 /// A batch of posteriors as one distribution: the mixture of all its rows in equal parts.
 extension DiagonalGaussian {
   public var count: Int { parameters.rows }
@@ -40,5 +42,49 @@ extension DiagonalGaussian {
       }
     }
     return DiagonalGaussian(result)
+  }
+}
+
+extension DiagonalGaussian {
+  /// A diffusion of z ~ N(μ, s²): `y = α z + σ ε`, and the velocity that is expected given y,
+  ///
+  ///     y ~ N(α μ, D)  with  D = α² s² + σ²
+  ///     E[α ε - σ z | y] = σ (α (1 - s²) (y - α μ)/D - μ)
+  ///
+  /// A network that is trained on this mean learns what it would on draws of z and ε, with less
+  /// noise in its gradient: where σ is small next to s, most of theirs is.
+  ///
+  /// - Parameters:
+  ///   - alphas: α of each row.
+  ///   - sigmas: σ of each row, positive.
+  ///   - noise: `[count, dimensions]`, draws of N(0, 1); `y = α μ + √D noise`.
+  public func diffused(
+    alphas: [Float], sigmas: [Float], noise: Matrix
+  ) -> (y: Matrix, velocity: Matrix) {
+    let (d, rows) = (dimensions, count)
+    precondition(noise.columns == d && noise.rows == rows, "a number of noise for each of z")
+    precondition(alphas.count == rows && sigmas.count == rows, "an α and a σ for each row")
+    var (y, velocity) = (noise, noise)
+    var samples = y.elements.mutableSpan
+    var targets = velocity.elements.mutableSpan
+    let (x, n) = (parameters.elements.span, noise.elements.span)
+    for row in 0..<rows {
+      let (a, s, from, to) = (alphas[row], sigmas[row], 2 * d * row, d * row)
+      for i in 0..<d {
+        let (mean, variance) = (x[from + i], Elementary.exp(x[from + d + i]))
+        let deviation = (a * a * variance + s * s).squareRoot()
+        samples[to + i] = a * mean + deviation * n[to + i]
+        targets[to + i] = s * (a * (1 - variance) / deviation * n[to + i] - mean)
+      }
+    }
+    return (y, velocity)
+  }
+}
+
+extension DiagonalGaussian {
+  /// The differential entropy, in nats, summed over everything: `½ Σ (1 + ln 2π + ln σ²)`.
+  public var entropy: Double {
+    let numbers = Double(count * dimensions)
+    return 0.5 * (numbers * (1 + Double.log(2 * .pi)) + logVariance.elements.sum)
   }
 }

@@ -27,24 +27,29 @@ import Testing
     let configuration = try small()
     let digits = try Dataset(configuration.data)
     let vae = VAE(configuration.vae, pixels: 64, seed: 1)
-    try resume(VAEObjective(), vae, .vae, digits, configuration)
+    try resume(VAEObjective(), vae, .vae, digits.training, configuration)
     let network = MLPDenoiser(
       configuration.denoiser, pixels: 64, conditional: true, timesteps: 50, seed: 1)
     let objective = DiffusionObjective<MLPDenoiser>(
       process: try DiffusionProcess(configuration.diffusion), vae: vae)
-    try resume(objective, network, .denoiser, digits, configuration)
+    try resume(objective, network, .denoiser, digits.training, configuration)
+    let latents = MLPDenoiser(
+      configuration.denoiser, pixels: 4, conditional: false, timesteps: 50, seed: 1)
+    try resume(
+      LatentObjective(schedule: objective.process.schedule), latents, .prior,
+      vae.encode(digits.training.pixels(0..<digits.training.count)), configuration)
   }
 
   private func resume<Goal: Objective>(
-    _ objective: Goal, _ network: Goal.Network, _ stage: Stage, _ digits: Dataset,
-    _ configuration: Configuration
+    _ objective: Goal, _ network: Goal.Network, _ stage: Stage,
+    _ examples: some Examples, _ configuration: Configuration
   ) throws {
     // 40 steps of 50 out of 1 500 images: an epoch ends on the way.
     var settings = configuration.settings(of: stage)
-    settings.steps = 40
+    (settings.steps, settings.batch) = (40, 50)
     func trainer(_ network: Goal.Network, step: Int) throws -> Trainer<Goal> {
       try Trainer(
-        objective, network, examples: digits.training, settings: settings, lanes: 3, seed: 7,
+        objective, network, examples: examples, settings: settings, lanes: 3, seed: 7,
         threads: 2, step: step)
     }
     var whole = try trainer(network, step: 0)

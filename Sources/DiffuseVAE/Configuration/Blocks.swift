@@ -223,7 +223,7 @@ public struct TrainingSettings: Equatable, Sendable {
   public var vae = StageSettings(rate: 2e-3, finalRatio: 0.02)
 
   /// A prior that is a diffusion.
-  public var prior = StageSettings(epochs: 10, rate: 2e-3, finalRatio: 0.02, clip: 1)
+  public var prior = StageSettings(epochs: 30, rate: 2e-3, finalRatio: 0.02, clip: 1)
 
   /// The second stage.
   public var denoiser = StageSettings(clip: 1)

@@ -81,7 +81,9 @@ extension LatentPrior {
     }
     let file = try SafeTensors.read(path)
     if let text = file.metadata["configuration"] {
-      let fitted = try Configuration(yaml: text, name: "\(path) (metadata)")
+      var fitted = try Configuration(yaml: text, name: "\(path) (metadata)")
+      // How it is sampled is no matter of how it was trained.
+      fitted.prior.steps = settings.steps
       guard fitted.vae == configuration.vae, fitted.prior == settings else {
         throw FormatError(
           file: path, problem: "was fitted under another configuration than the run's config.yaml")

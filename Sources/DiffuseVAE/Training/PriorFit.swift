@@ -130,8 +130,7 @@ extension Training {
 }
 
 extension DiagonalGaussian {
-  /// The dimensions that carry something: a mean divergence of more than 0.01 nats (Burda et al.
-  /// 2015, §5.2 has a threshold of 0.01, too, for the variance of the mean).
+  /// The dimensions that carry something: a mean divergence of more than 0.01 nats.
   var activeDimensions: [Int] {
     let divergences = divergencePerDimension
     return divergences.indices.filter { divergences[$0] > 0.01 * Double(count) }

@@ -27,8 +27,10 @@ public struct TrainingRequest {
         try configuration.checkMixture(data)
         continue
       }
+      // Posteriors, as they are and standardised, and copies on the way.
+      let posteriors = stage == .prior ? 4 * 8 * data.training.count * configuration.vae.latent : 0
       try checkMemory(
-        bytes: data.bytes + configuration.trainingBytes(of: stage, shape: data.shape),
+        bytes: data.bytes + configuration.trainingBytes(of: stage, shape: data.shape) + posteriors,
         "training \(stage.title)")
       let batch = configuration.settings(of: stage).batch
       guard batch <= data.training.count else {

@@ -33,7 +33,10 @@ extension Training {
     if fits.count > 1 {
       logger.info("prior: the least BIC is that of \(best.mixture.components) components")
     }
-    try write(LatentReport(posteriors, priorLogDensity: best.logLikelihood))
+    // Other draws than those that it was fitted to, of which it thinks too well.
+    let densities = best.mixture.logDensities(of: draws(of: posteriors, step: 2))
+    let logDensity = densities.reduce(0, +) / Double(densities.count)
+    try write(LatentReport(posteriors, priorLogDensity: logDensity))
     let metadata = [
       "part": Stage.prior.rawValue, "image": data.shape.description,
       "configuration": configuration.yaml,

@@ -18,9 +18,9 @@ struct ClassifierObjective: Objective {
   func forward(_ network: Classifier, _ slice: Slice) -> (terms: [Double], residuals: Residuals) {
     let translations = slice.stream(.translation).integers(rows: slice.rows, below: 9)
       .map { Translation(down: $0 / 3 - 1, right: $0 % 3 - 1) }
-    let (logits, residuals) = network.forward(slice.pixels.translated(by: translations, on: map))
+    let (logits, residuals) = network.forward(slice.examples.translated(by: translations, on: map))
     var (loss, derivative) = softmaxCrossEntropy(
-      logits: logits, labels: slice.images.map { labels[$0] })
+      logits: logits, labels: slice.indices.map { labels[$0] })
     let scale = 1 / Double(slice.batch)
     derivative.scale(Float(scale))
     return ([scale * loss], Residuals(network: residuals, derivative: derivative))

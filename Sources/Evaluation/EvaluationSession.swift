@@ -67,13 +67,7 @@ public struct EvaluationSession {
     let most = max(request.count, given?.count ?? 0)
     let reference = try Reference(
       data, extractor: extractor, count: most, seed: seed, threads: threads)
-    let elbo = try runToDraw.flatMap { run in
-      try data.test.flatMap { test in
-        guard try run.configuration().hasVAE else { return nil }
-        return try Model(of: run, needsDenoiser: false, prior: .normal)
-          .evidenceLowerBound(of: test, threads: threads)
-      }
-    }
+    let elbo = try runToDraw.flatMap(lowerBound)
     var report = EvaluationReport(run: runToDraw?.name, reference, data: data, elbo: elbo)
     logger.info("\(report.sentences)")
     show(EvaluationReport.heading)
@@ -89,5 +83,12 @@ public struct EvaluationSession {
     } else if let run {
       try reference.rows(of: run, request, test: data.test, each: add)
     }
+  }
+
+  /// Of the test images by the VAE of a run; nil without either.
+  private func lowerBound(_ run: Run) throws -> EvidenceLowerBound? {
+    guard let test = data.test, try run.configuration().hasVAE else { return nil }
+    let model = try Model(of: run, needsDenoiser: false, prior: .normal)
+    return try model.evidenceLowerBound(of: test, threads: threads)
   }
 }

@@ -41,7 +41,7 @@ extension Extractor {
     let map = MapShape(height: data.shape.height, width: data.shape.width)
     var trainer = try Trainer(
       ClassifierObjective(map: map, labels: labels),
-      Classifier(shape: data.shape, classes: classes, seed: seed), images: data.training,
+      Classifier(shape: data.shape, classes: classes, seed: seed), examples: data.training,
       settings: settings, lanes: lanes, seed: seed, threads: threads)
     while !trainer.isFinished {
       let report = try trainer.advance()

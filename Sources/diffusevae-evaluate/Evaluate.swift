@@ -14,8 +14,11 @@ struct Evaluate: ParsableCommand {
       trains it, once per data set. Without it features are random.
       """)
 
-  @Option(help: "Run, by name or folder; the newest complete one if not given.")
-  var run: String?
+  @Option(
+    name: .customLong("run"),
+    help: ArgumentHelp(
+      "Run, by name or folder; the newest complete one if not given.", valueName: "run"))
+  var named: String?
 
   @Option(help: ArgumentHelp("Folder of all runs.", valueName: "folder"))
   var runs = "runs"
@@ -77,14 +80,14 @@ struct Evaluate: ParsableCommand {
     guard count.map({ (4...1_000_000).contains($0) }) ?? true else {
       throw ValidationError("--count is \(count ?? 0); it must be in 4...1000000")
     }
-    guard config == nil || run == nil && (fit || samples != nil) else {
+    guard config == nil || named == nil && (fit || samples != nil) else {
       throw ValidationError("--config is for --fit and --samples, and not together with --run")
     }
   }
 
   func run() throws {
     let logger = try Session.begin("diffusevae-evaluate", threads: threads)
-    let run = config == nil ? try Run.toSample(run, in: runs) : nil
+    let run = config == nil ? try Run.toSample(named, in: runs) : nil
     let configuration = try run.map { try $0.configuration() } ?? Configuration(file: config ?? "")
     let data = try Dataset(configuration.data)
     let session = EvaluationSession(data, seed: seed, threads: threads, logger: logger)

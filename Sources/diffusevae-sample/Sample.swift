@@ -21,7 +21,10 @@ struct Sample: ParsableCommand {
   var count = 64
 
   @Option(
-    help: "Scales z's deviation from the mean of its prior, or of a mixture's component; from 0 up."
+    help: """
+      Scales z's deviation from the mean of its prior, or of a mixture's component, or the noise \
+      that a diffusion starts from; from 0 up.
+      """
   )
   var temperature = 1.0
 

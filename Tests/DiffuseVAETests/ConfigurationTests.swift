@@ -124,7 +124,8 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
     #expect(try Configuration(yaml: configuration.yaml, name: "a.yaml") == configuration)
 
     configuration.vae.hidden = []
-    configuration.prior = PriorSettings(kind: .normal, covariance: .diagonal, samples: 10)
+    configuration.prior = PriorSettings(
+      kind: .normal, components: [10, 20], covariance: .diagonal, samples: 10)
     configuration.diffusion.formulation = .unconditional
     configuration.diffusion.condition = false
     configuration.training.vae.epochs = nil
@@ -178,6 +179,9 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           components: 50
           covariance: full
           samples: null
+          width: 256
+          blocks: 4
+          steps: 50
 
         diffusion:
           formulation: concat
@@ -208,6 +212,16 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
             weight_decay: 0
             clip: null
             ema: 0.999
+          prior:
+            epochs: 30
+            steps: null
+            batch: 256
+            rate: 0.002
+            warmup: 100
+            final_ratio: 0.02
+            weight_decay: 0
+            clip: 1
+            ema: 0.999
           denoiser:
             epochs: 20
             steps: null
@@ -234,7 +248,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
 
   @Test func referenceHasARowForEverySetting() {
     let rows = Configuration.reference.split(separator: "\n")
-    #expect(rows.count == 2 + 2 + 4 + 4 + 7 + 7 + 2 * 9 + 3 + 5)
+    #expect(rows.count == 2 + 2 + 4 + 7 + 7 + 7 + 3 * 9 + 3 + 5)
     #expect(rows.contains("| `vae.latent` | `32` | an integer in 1…65536 | dimensions of z |"))
     #expect(rows.allSatisfy { $0.filter { $0 == "|" }.count == 5 })
   }

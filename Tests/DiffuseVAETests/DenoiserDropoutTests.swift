@@ -11,7 +11,7 @@ import Testing
 
   private func slice(_ rows: Range<Int> = 0..<6, isTraining: Bool = true) -> Slice {
     Slice(
-      pixels: Self.pixels.rows(rows), rows: rows, batch: 6, seed: 8, step: 2,
+      examples: Self.pixels.rows(rows), rows: rows, batch: 6, seed: 8, step: 2,
       isTraining: isTraining)
   }
 
@@ -60,7 +60,7 @@ import Testing
       let evaluations = try [with, without].map { objective in
         try Trainer(
           // Evaluation is by the averages, which are to be the shaken weights.
-          objective, network.averaged, images: digits.training, settings: StageSettings(),
+          objective, network.averaged, examples: digits.training, settings: StageSettings(),
           lanes: 1, seed: 1, threads: 1
         ).evaluate(on: test)
       }

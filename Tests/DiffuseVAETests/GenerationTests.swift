@@ -114,8 +114,9 @@ import Testing
     let interpolation = try Interpolation(space, mode: nil, frames: 7)
     let (frames, reconstructions) = try generator.interpolate(interpolation, pairs: 3)
     #expect(frames.rows == 21 && reconstructions?.rows == 21)
+    let drafts = try generator.drafts(Array(0..<6))
     for pair in 0..<3 {
-      let (a, b) = (generator.draft(2 * pair), generator.draft(2 * pair + 1))
+      let (a, b) = (drafts[2 * pair], drafts[2 * pair + 1])
       #expect(
         frames.rows(7 * pair..<7 * pair + 1) == (try generator.images(2 * pair..<2 * pair + 1)))
       let last =
@@ -129,7 +130,8 @@ import Testing
   @Test("Frames of a z path share y_T and noise; frames of an xT path share z and keep the norm")
   func shared() throws {
     let generator = try generator(model())
-    let (a, b) = (generator.draft(0), generator.draft(1))
+    let drafts = try generator.drafts([0, 1])
+    let (a, b) = (drafts[0], drafts[1])
     for draft in try Interpolation(.z, mode: nil, frames: 5).path(a, b) {
       #expect(draft.start == a.start && draft.noise == a.noise)
     }

@@ -52,7 +52,7 @@ import Testing
     let steps = 8000
     for step in 0..<steps {
       let slice = Slice(
-        pixels: Self.data, rows: 0..<Self.data.rows, batch: Self.data.rows, seed: 4, step: step)
+        examples: Self.data, rows: 0..<Self.data.rows, batch: Self.data.rows, seed: 4, step: step)
       let residuals = VAEObjective().forward(vae, slice).residuals
       lane.gradients.withLock { [vae] in VAEObjective().backward(vae, residuals, &$0) }
       let rate = Float(stage.rate(at: step, of: steps))

@@ -10,7 +10,7 @@ import Testing
 
   private func slice(rows: Int = 7) -> Slice {
     Slice(
-      pixels: normal(rows, Self.pixels, seed: 3).sigmoid(), rows: 0..<rows, batch: rows, seed: 8,
+      examples: normal(rows, Self.pixels, seed: 3).sigmoid(), rows: 0..<rows, batch: rows, seed: 8,
       step: 2)
   }
 
@@ -140,7 +140,7 @@ import Testing
       let vae = VAE(configuration.vae, pixels: shape.count, seed: 0)
       #expect(configuration.vae.footprint(pixels: shape.count).parameters == vae.parameterCount)
       let network = configuration.network(shape: shape)
-      let footprint = configuration.denoiserFootprint(shape: shape)
+      let footprint = configuration.footprint(of: .denoiser, shape: shape)
       #expect(footprint.parameters == network.parameterCount)
     }
   }
@@ -148,7 +148,7 @@ import Testing
   @Test("The loss of a constant error is its square times the mean weight, in all nine pairs")
   func lossOfConstantError() throws {
     let slice = slice(rows: 50)
-    let x0 = slice.pixels.affine(2, -1)
+    let x0 = slice.examples.affine(2, -1)
     // The same draws as the objective's.
     let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: Self.pixels)
     let timesteps = slice.stream(.timestep).integers(rows: slice.rows, below: 50)

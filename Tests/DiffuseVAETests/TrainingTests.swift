@@ -15,7 +15,7 @@ import Testing
       let weights = try (1...3).map { threads in
         let run = try trainedRun(
           in: runs, name: "threads-\(threads)", configuration, threads: threads)
-        return try (Stage.allCases.map(run.weightsFile) + [run.priorFile]).map { try File.read($0) }
+        return try Stage.allCases.map(run.weightsFile).map { try File.read($0) }
       }
       #expect(weights[0] == weights[1])
       #expect(weights[0] == weights[2])
@@ -27,24 +27,29 @@ import Testing
     let configuration = try small()
     let digits = try Dataset(configuration.data)
     let vae = VAE(configuration.vae, pixels: 64, seed: 1)
-    try resume(VAEObjective(), vae, .vae, digits, configuration)
+    try resume(VAEObjective(), vae, .vae, digits.training, configuration)
     let network = MLPDenoiser(
       configuration.denoiser, pixels: 64, conditional: true, timesteps: 50, seed: 1)
     let objective = DiffusionObjective<MLPDenoiser>(
       process: try DiffusionProcess(configuration.diffusion), vae: vae, dropout: 0.3)
-    try resume(objective, network, .denoiser, digits, configuration)
+    try resume(objective, network, .denoiser, digits.training, configuration)
+    let latents = MLPDenoiser(
+      configuration.denoiser, pixels: 4, conditional: false, timesteps: 50, seed: 1)
+    try resume(
+      LatentObjective(schedule: objective.process.schedule), latents, .prior,
+      vae.encode(digits.training.pixels(0..<digits.training.count)), configuration)
   }
 
   private func resume<Goal: Objective>(
-    _ objective: Goal, _ network: Goal.Network, _ stage: Stage, _ digits: Dataset,
-    _ configuration: Configuration
+    _ objective: Goal, _ network: Goal.Network, _ stage: Stage,
+    _ examples: some Examples, _ configuration: Configuration
   ) throws {
     // 40 steps of 50 out of 1 500 images: an epoch ends on the way.
     var settings = configuration.settings(of: stage)
-    settings.steps = 40
+    (settings.steps, settings.batch) = (40, 50)
     func trainer(_ network: Goal.Network, step: Int) throws -> Trainer<Goal> {
       try Trainer(
-        objective, network, images: digits.training, settings: settings, lanes: 3, seed: 7,
+        objective, network, examples: examples, settings: settings, lanes: 3, seed: 7,
         threads: 2, step: step)
     }
     var whole = try trainer(network, step: 0)
@@ -77,7 +82,7 @@ import Testing
       _ objective: Goal, _ network: Goal.Network, _ stage: Stage
     ) throws -> (before: Double, after: Double, network: Goal.Network) {
       var trainer = try Trainer(
-        objective, network, images: digits.training, settings: configuration.settings(of: stage),
+        objective, network, examples: digits.training, settings: configuration.settings(of: stage),
         lanes: 2, seed: 7, threads: 2)
       let before = try trainer.evaluate(on: test)[0]
       while !trainer.isFinished { _ = try trainer.advance() }
@@ -132,8 +137,8 @@ import Testing
       let terms = ["sum"]
       func forward(_ network: Nothing, _ slice: Slice) -> (terms: [Double], residuals: Int) {
         // A different power of two for each image, so that sums tell sets apart.
-        let ids = slice.pixels.elements.map { Int(($0 * 255).rounded()) }
-        #expect(ids == slice.images)
+        let ids = slice.examples.elements.map { Int(($0 * 255).rounded()) }
+        #expect(ids == slice.indices)
         return ([ids.reduce(0.0) { $0 + Double(sign: .plus, exponent: $1, significand: 1) }], 0)
       }
       func backward(_ network: Nothing, _ residuals: Int, _ gradients: inout Gradients) {}
@@ -142,7 +147,7 @@ import Testing
     var settings = StageSettings()
     (settings.batch, settings.epochs) = (12, 3)
     var trainer = try Trainer(
-      Recorder(), Recorder.Nothing(), images: images, settings: settings, lanes: 5, seed: 1,
+      Recorder(), Recorder.Nothing(), examples: images, settings: settings, lanes: 5, seed: 1,
       threads: 2)
     #expect(trainer.totalSteps == 12)
     var batches: [Double] = []
@@ -154,7 +159,7 @@ import Testing
     settings.batch = 49
     #expect(throws: UserError.self) {
       try Trainer(
-        Recorder(), Recorder.Nothing(), images: images, settings: settings, lanes: 5, seed: 1,
+        Recorder(), Recorder.Nothing(), examples: images, settings: settings, lanes: 5, seed: 1,
         threads: 2)
     }
   }
@@ -168,7 +173,7 @@ import Testing
     }
     let before = vae.parameters
     var trainer = try Trainer(
-      VAEObjective(), vae, images: try Dataset(DataSettings()).training,
+      VAEObjective(), vae, examples: try Dataset(DataSettings()).training,
       settings: configuration.training.vae, lanes: 2, seed: 1, threads: 2)
     #expect(problem { try trainer.advance() }.hasPrefix("training diverged at step 0"))
     #expect(trainer.network.parameters == before)

@@ -18,7 +18,7 @@ import Testing
     let configuration = try small("denoiser.kind=unet", "diffusion.formulation=\(formulation)")
     let vae = VAE(configuration.vae, pixels: Self.shape.count, seed: 1)
     let slice = Slice(
-      pixels: normal(3, Self.shape.count, seed: 3).sigmoid(), rows: 0..<3, batch: 3, seed: 8,
+      examples: normal(3, Self.shape.count, seed: 3).sigmoid(), rows: 0..<3, batch: 3, seed: 8,
       step: 2)
     let objective = DiffusionObjective<UNetDenoiser>(
       process: try DiffusionProcess(configuration.diffusion),

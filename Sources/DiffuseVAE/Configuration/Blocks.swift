@@ -223,10 +223,13 @@ extension StageSettings: SettingsBlock {
   }
 }
 
-/// How both stages are trained.
+/// How the stages are trained.
 public struct TrainingSettings: Equatable, Sendable {
   /// The first stage.
   public var vae = StageSettings(rate: 2e-3, finalRatio: 0.02)
+
+  /// A prior that is a diffusion.
+  public var prior = StageSettings(epochs: 30, rate: 2e-3, finalRatio: 0.02, clip: 1)
 
   /// The second stage.
   public var denoiser = StageSettings(clip: 1)
@@ -247,6 +250,7 @@ extension TrainingSettings: SettingsBlock {
   static var fields: [Field<Self>] {
     [
       Field("vae", \.vae, "the first stage"),
+      Field("prior", \.prior, "a prior that is a diffusion"),
       Field("denoiser", \.denoiser, "the second stage"),
       Field(
         "lanes", \.lanes, .integer(in: 1...64),

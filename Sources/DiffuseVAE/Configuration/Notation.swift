@@ -72,6 +72,22 @@ extension Notation {
   }
 }
 
+extension Notation {
+  /// A value, or a list of some that are to be tried.
+  static func oneOrMore<Element>(
+    of element: Notation<Element>, atMost most: Int
+  ) -> Self where Value == [Element] {
+    let list = Notation.list(of: element, count: 1...most)
+    return Notation(
+      allowed: "\(element.allowed), or a list of 1…\(most) such",
+      print: { $0.count == 1 ? element.print($0[0]) : list.print($0) },
+      reader: { yaml, name, allowed, findings in
+        if case .list = yaml.content { return list.reader(yaml, name, list.allowed, &findings) }
+        return element.reader(yaml, name, allowed, &findings).map { [$0] }
+      })
+  }
+}
+
 extension Notation where Value: FixedWidthInteger {
   /// Decimal digits in their shortest form: 010 is ten to some, and eight to YAML 1.1.
   static func integer(in range: ClosedRange<Value>) -> Self {

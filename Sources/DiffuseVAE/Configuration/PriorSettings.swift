@@ -6,6 +6,9 @@ public struct PriorSettings: Equatable, Sendable {
     /// A mixture of Gaussians, fitted to the latents of the training images (the paper's Ex-PDE).
     case mixture
 
+    /// A diffusion model of the active latents.
+    case diffusion
+
     /// N(0, I).
     case normal
   }
@@ -13,14 +16,25 @@ public struct PriorSettings: Equatable, Sendable {
   /// What z is drawn from.
   public var kind = Kind.mixture
 
-  /// Gaussians in the mixture: In 1...1000, and at most a tenth of the latents.
-  public var components = 50
+  /// Of `mixture`: Gaussians, In 1...1000, and at most a tenth of the latents. If there are several
+  /// numbers, that with the least BIC is taken.
+  public var components = [50]
 
-  /// Their shape.
+  /// Of `mixture`: their shape.
   public var covariance = GaussianMixture.Covariance.full
 
-  /// Latents that the mixture is fitted to, one an image: In 10...1000000000. Nil for all images.
+  /// Of `mixture`: latents that it is fitted to, one an image: In 10...1000000000. Nil for all
+  /// images.
   public var samples: Int?
+
+  /// Of `diffusion`: width of the network's hidden layers: In 1...65536.
+  public var width = 256
+
+  /// Of `diffusion`: number of residual blocks: In 1...256.
+  public var blocks = 4
+
+  /// Of `diffusion`: evaluations of the network for one z: In 1...1000.
+  public var steps = 50
 }
 
 extension PriorSettings: SettingsBlock {
@@ -28,12 +42,21 @@ extension PriorSettings: SettingsBlock {
     [
       Field("kind", \.kind, .choice, "what z is drawn from; normal is N(0, I)"),
       Field(
-        "components", \.components, .integer(in: 1...1000),
-        "Gaussians in the mixture; at most a tenth of the latents it is fitted to"),
-      Field("covariance", \.covariance, .choice, "their shape: any, or along the axes"),
+        "components", \.components, .oneOrMore(of: .integer(in: 1...1000), atMost: 16),
+        "of `mixture`: Gaussians; at most a tenth of the latents it is fitted to; of several "
+          + "numbers the one with the least BIC is taken"),
+      Field(
+        "covariance", \.covariance, .choice, "of `mixture`: their shape, any or along the axes"),
       Field(
         "samples", \.samples, .optional(.integer(in: 10...1_000_000_000)),
-        "training images whose latents the mixture is fitted to; null: all"),
+        "of `mixture`: training images whose latents it is fitted to; null: all"),
+      Field(
+        "width", \.width, .integer(in: 1...65536),
+        "of `diffusion`: width of the network's hidden layers"),
+      Field("blocks", \.blocks, .integer(in: 1...256), "of `diffusion`: number of residual blocks"),
+      Field(
+        "steps", \.steps, .integer(in: 1...1000),
+        "of `diffusion`: evaluations of the network for one z"),
     ]
   }
 }

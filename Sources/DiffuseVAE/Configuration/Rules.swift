@@ -1,7 +1,8 @@
 /// Settings that depend on each other.
 extension Configuration {
   private static let stages = [
-    ("training.vae", \TrainingSettings.vae), ("training.denoiser", \TrainingSettings.denoiser),
+    ("training.vae", \TrainingSettings.vae), ("training.prior", \TrainingSettings.prior),
+    ("training.denoiser", \TrainingSettings.denoiser),
   ]
 
   /// Lets what was given replace a default, or something given earlier, that excludes it.

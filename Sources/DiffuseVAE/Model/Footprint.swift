@@ -80,26 +80,33 @@ extension DenoiserSettings {
   }
 }
 
-extension Configuration {
-  /// Of the second stage's network.
-  func denoiserFootprint(shape: ImageShape) -> Footprint {
+extension DenoiserSettings {
+  /// - Parameters: as of ``network(shape:conditional:timesteps:seed:)``.
+  func footprint(shape: ImageShape, conditional: Bool, timesteps: Int) -> Footprint {
     var footprint = Footprint()
-    let inputs = diffusion.condition ? 2 : 1
-    footprint.addMLP([denoiser.features, denoiser.embedding, denoiser.embedding])
-    switch denoiser.kind {
-    case .mlp:
-      denoiser.addMLP(to: &footprint, inputs: inputs * shape.count, pixels: shape.count)
-    case .unet:
-      denoiser.addUNet(to: &footprint, inputs: inputs * shape.channels, shape: shape)
+    let inputs = conditional ? 2 : 1
+    footprint.addMLP([features, embedding, embedding])
+    switch kind {
+    case .mlp: addMLP(to: &footprint, inputs: inputs * shape.count, pixels: shape.count)
+    case .unet: addUNet(to: &footprint, inputs: inputs * shape.channels, shape: shape)
     }
-    footprint.constants = diffusion.steps * denoiser.features
+    footprint.constants = timesteps * features
     // x, noise, target, x̂0 and the prediction.
     footprint.residualsPerImage += 8 * shape.count
     return footprint
   }
+}
 
+extension Configuration {
+  /// Of a stage's network; that of the prior as if all latents were active.
   func footprint(of stage: Stage, shape: ImageShape) -> Footprint {
-    stage == .vae ? vae.footprint(pixels: shape.count) : denoiserFootprint(shape: shape)
+    switch stage {
+    case .vae: vae.footprint(pixels: shape.count)
+    case .prior: prior.footprint(latents: vae.latent)
+    case .denoiser:
+      denoiser.footprint(
+        shape: shape, conditional: diffusion.condition, timesteps: diffusion.steps)
+    }
   }
 
   /// Peak memory of training a stage, in bytes, without the data.
@@ -107,7 +114,7 @@ extension Configuration {
     let footprint = footprint(of: stage, shape: shape)
     // Value, two moments and average, and a gradient for each lane.
     let state = footprint.parameters * (4 + training.lanes) + footprint.constants
-    let frozen = stage == .denoiser && hasVAE ? vae.footprint(pixels: shape.count).parameters : 0
+    let frozen = stage != .vae && hasVAE ? vae.footprint(pixels: shape.count).parameters : 0
     let batch = settings(of: stage).batch * footprint.residualsPerImage
     let checkpoint = 4 * footprint.parameters
     let program = 10 << 20

@@ -4,23 +4,26 @@ import Neural
 ///
 /// Draws of N(0, I) fall into holes between the latents of real images, which the second stage
 /// cannot repair. A mixture of Gaussians that is fitted to these has fewer (Pandey et al. 2022,
-/// "Ex-PDE").
-enum LatentPrior: Equatable, Sendable {
+/// "Ex-PDE"), and so has a diffusion model of them.
+enum LatentPrior: Sendable {
   case normal
   case mixture(GaussianMixture)
+  case diffusion(LatentDiffusion)
 
-  /// z of image `index` of a seed, `[1, latent]`.
+  /// z of the images `indices` of a seed, `[indices, latent]`, from noise that is each image's own.
   ///
-  /// - Parameter temperature: scales the deviation from the mean; that of the component which was
-  ///   drawn, if this is a mixture.
-  func draw(_ index: Int, latent: Int, seed: UInt64, temperature: Double) -> Matrix {
-    var z = RandomStream(seed: seed, purpose: .latent).normal(rows: [index], columns: latent)
-    z.scale(Float(temperature))
+  /// - Parameter temperature: scales that noise. So it scales the deviation from the mean; that of
+  ///   the component which was drawn, if this is a mixture.
+  /// - Throws: ``UserError`` when the output of the diffusion's network is not finite.
+  func draw(_ indices: [Int], latent: Int, seed: UInt64, temperature: Double) throws -> Matrix {
+    var noise = RandomStream(seed: seed, purpose: .latent).normal(rows: indices, columns: latent)
+    noise.scale(Float(temperature))
     switch self {
-    case .normal: return z
+    case .normal: return noise
     case .mixture(let mixture):
-      let choice = RandomStream(seed: seed, purpose: .component).uniform(rows: [index], columns: 1)
-      return mixture.sample(choices: choice, noise: z)
+      let choices = RandomStream(seed: seed, purpose: .component).uniform(rows: indices, columns: 1)
+      return mixture.sample(choices: choices, noise: noise)
+    case .diffusion(let diffusion): return try diffusion.latents(from: noise)
     }
   }
 }

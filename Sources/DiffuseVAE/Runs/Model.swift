@@ -31,7 +31,7 @@ public struct Model: Sendable {
     guard prior == nil || configuration.hasVAE else {
       throw UserError("\(run.folder): formulation none has no VAE, and so no prior")
     }
-    let stages = configuration.stages.filter { needsDenoiser || $0 == .vae }
+    let stages = configuration.stages.filter { $0 == .vae || $0 == .denoiser && needsDenoiser }
     for stage in stages where !run.isFinished(stage) {
       throw UserError(
         """
@@ -84,6 +84,7 @@ public struct Model: Sendable {
     let isSame =
       switch stage {
       case .vae: trained.vae == configuration.vae
+      case .prior: trained.vae == configuration.vae && trained.prior == configuration.prior
       case .denoiser:
         trained.vae == configuration.vae && trained.diffusion == configuration.diffusion
           && trained.denoiser == configuration.denoiser

@@ -63,14 +63,17 @@ extension LatentPrior {
   /// - Throws: ``UserError`` when there is no such one, `FormatError` when its file is damaged or
   ///   belongs to another run.
   init(of run: Run, _ configuration: Configuration, _ kind: PriorSettings.Kind?) throws {
-    guard configuration.hasVAE, (kind ?? configuration.prior.kind) == .mixture else {
+    let settings = configuration.prior
+    let kind = kind ?? settings.kind
+    guard configuration.hasVAE, kind != .normal else {
       self = .normal
       return
     }
-    guard configuration.prior.kind == .mixture else {
-      throw UserError("\(run.folder): has no mixture, its configuration says prior.kind normal")
+    guard kind == settings.kind else {
+      throw UserError(
+        "\(run.folder): has no prior \(kind), its configuration says prior.kind \(settings.kind)")
     }
-    let path = run.priorFile
+    let path = run.weightsFile(.prior)
     guard run.has(path) else {
       throw UserError(
         "\(run.folder): incomplete, prior.safetensors is missing; finish it with: \(run.resumption)"
@@ -78,15 +81,20 @@ extension LatentPrior {
     }
     let file = try SafeTensors.read(path)
     if let text = file.metadata["configuration"] {
-      let fitted = try Configuration(yaml: text, name: "\(path) (metadata)")
-      guard fitted.vae == configuration.vae, fitted.prior == configuration.prior else {
+      var fitted = try Configuration(yaml: text, name: "\(path) (metadata)")
+      // How it is sampled is no matter of how it was trained.
+      fitted.prior.steps = settings.steps
+      guard fitted.vae == configuration.vae, fitted.prior == settings else {
         throw FormatError(
           file: path, problem: "was fitted under another configuration than the run's config.yaml")
       }
     }
-    self = .mixture(
-      try GaussianMixture(
-        file, latent: configuration.vae.latent, covariance: configuration.prior.covariance,
-        path: path))
+    let latent = configuration.vae.latent
+    if kind == .diffusion {
+      self = .diffusion(try LatentDiffusion(file, settings, latent: latent, path: path))
+    } else {
+      self = .mixture(
+        try GaussianMixture(file, latent: latent, covariance: settings.covariance, path: path))
+    }
   }
 }

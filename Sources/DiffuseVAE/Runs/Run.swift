@@ -5,7 +5,8 @@ import Foundation
 ///
 ///     config.yaml            the configuration, every setting written out
 ///     vae.safetensors        the finished first stage (averaged weights)
-///     prior.safetensors      the mixture that z is drawn from, unless z ~ N(0, I)
+///     prior.safetensors      what z is drawn from, unless z ~ N(0, I)
+///     latents.json           what the latents of the training images are like
 ///     denoiser.safetensors   the finished second stage (averaged weights)
 ///     state/                 what an unfinished stage needs to go on
 ///     metrics.jsonl          one line of losses every few steps
@@ -26,7 +27,7 @@ public struct Run: Sendable {
   public var name: String { URL(fileURLWithPath: folder).lastPathComponent }
   var configurationFile: String { folder + "/config.yaml" }
   var metricsFile: String { folder + "/metrics.jsonl" }
-  var priorFile: String { folder + "/prior.safetensors" }
+  var latentsFile: String { folder + "/latents.json" }
   func weightsFile(_ stage: Stage) -> String { "\(folder)/\(stage.rawValue).safetensors" }
   func stateFile(_ stage: Stage) -> String { "\(folder)/state/\(stage.rawValue).safetensors" }
   func gridFile(_ stage: Stage, step: Int) -> String {
@@ -58,7 +59,6 @@ public struct Run: Sendable {
   public var isComplete: Bool {
     guard let configuration = try? configuration() else { return false }
     return configuration.stages.allSatisfy(isFinished)
-      && (!configuration.needsPriorFile || has(priorFile))
   }
 
   /// Makes the folder of a new run.
@@ -157,21 +157,29 @@ public struct Run: Sendable {
   }
 
   private var lastChange: Date {
-    let files = [configurationFile, metricsFile, priorFile] + Stage.allCases.map(weightsFile)
+    let files = [configurationFile, metricsFile] + Stage.allCases.map(weightsFile)
     return files.compactMap {
       try? FileManager.default.attributesOfItem(atPath: $0)[.modificationDate] as? Date
     }.max() ?? .distantPast
   }
 }
 
-/// The two stages of training, by the names of their files.
+/// The parts of a training in their order, by the names of their files: the two stages, and the
+/// prior on z between them.
 public enum Stage: String, Sendable, CaseIterable {
   case vae
+  case prior
   case denoiser
 
   /// A seed for each, so that they share no random numbers.
   func seed(_ seed: UInt64) -> UInt64 {
-    seed &+ (self == .vae ? 0 : 0x9E37_79B9_7F4A_7C15)
+    let number: UInt64 =
+      switch self {
+      case .vae: 0
+      case .denoiser: 1
+      case .prior: 2
+      }
+    return seed &+ number &* 0x9E37_79B9_7F4A_7C15
   }
 }
 

@@ -5,9 +5,11 @@ import Neural
 /// bias, under the name that ``Parameterized/visitParameters(_:)`` gives it. A 3×3 convolution's
 /// inputs are ordered (ky, kx, channel).
 package enum Weights {
-  /// The weights that the network computes with.
-  package static func encode(_ network: some Parameterized, metadata: [String: String]) -> [UInt8] {
-    var tensors: [String: Tensor] = [:]
+  /// The weights that the network computes with, and `constants` beside them.
+  package static func encode(
+    _ network: some Parameterized, _ constants: [String: Tensor] = [:], metadata: [String: String]
+  ) -> [UInt8] {
+    var tensors = constants
     network.forEachParameter { name, parameter in tensors[name] = Tensor(parameter.value) }
     return SafeTensors(metadata: metadata, tensors: tensors).encoded()
   }

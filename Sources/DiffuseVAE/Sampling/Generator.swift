@@ -65,7 +65,7 @@ public struct Generator: Sendable {
   /// - Returns: `[range.count, pixels]` in [0, 1].
   public func images(_ range: Range<Int>) throws -> Matrix {
     try check(count: range.count)
-    return try refine(range.map(draft))
+    return try refine(drafts(Array(range)))
   }
 
   /// What the VAE alone makes of the latents of the images `range`: x̂0.
@@ -74,35 +74,41 @@ public struct Generator: Sendable {
   /// - Throws: ``UserError`` for the unconditional baseline, which has no VAE.
   public func reconstructions(_ range: Range<Int>) throws -> Matrix {
     try check(count: range.count)
-    return try reconstructions(range.map(draft))
+    return try reconstructions(drafts(Array(range)))
   }
 
   /// Refuses more images than memory holds.
   func check(count: Int) throws {
     // Each image's noise and result, and a copy of either on the way.
     let images = 4 * 4 * count * model.shape.count
-    let footprint = model.configuration.denoiserFootprint(shape: model.shape)
+    let footprint = model.configuration.footprint(of: .denoiser, shape: model.shape)
     let batches = 4 * options.batch * footprint.residualsPerImage * options.threads
     try checkMemory(bytes: images + batches, "drawing \(count) images, \(options.batch) at a time,")
   }
 
-  func draft(_ index: Int) -> Draft {
-    let pixels = model.shape.count
-    let start = RandomStream(seed: options.seed, purpose: .start).normal(
-      rows: [index], columns: pixels)
-    let z = model.vae.map { vae in
-      model.prior.draw(
-        index, latent: vae.latent, seed: options.seed, temperature: options.temperature)
+  /// What decides the images `indices` of the seed.
+  func drafts(_ indices: [Int]) throws -> [Draft] {
+    let z = try model.vae.map { vae in
+      try inBatches(indices) { places in
+        try model.prior.draw(
+          places.map { indices[$0] }, latent: vae.latent, seed: options.seed,
+          temperature: options.temperature)
+      }
     }
-    return Draft(z: z, start: start, noise: index)
+    let starts = RandomStream(seed: options.seed, purpose: .start)
+    return indices.enumerated().map { place, index in
+      Draft(
+        z: z?.rows(place..<place + 1),
+        start: starts.normal(rows: [index], columns: model.shape.count), noise: index)
+    }
   }
 
   func reconstructions(_ drafts: [Draft]) throws -> Matrix {
     guard let vae = model.vae else {
       throw UserError("formulation none has no VAE and no reconstructions")
     }
-    return try inBatches(drafts) { batch in
-      let images = vae.decode(.stacked(batch.compactMap(\.z)))
+    return try inBatches(drafts.map(\.noise)) { places in
+      let images = vae.decode(.stacked(places.compactMap { drafts[$0].z }))
       guard images.isFinite else { throw UserError("the VAE's output is not finite") }
       return images.clamped(to: 0...1)
     }
@@ -112,7 +118,9 @@ public struct Generator: Sendable {
     guard let network = model.denoiser else {
       throw UserError("this model was loaded without its second stage")
     }
-    return try inBatches(drafts) { batch in try refine(batch, network) }
+    return try inBatches(drafts.map(\.noise)) { places in
+      try refine(places.map { drafts[$0] }, network)
+    }
   }
 
   /// The whole second stage for one batch.
@@ -140,17 +148,22 @@ public struct Generator: Sendable {
       .clamped(to: 0...1)
   }
 
-  /// Runs `body` over batches of exactly `options.batch` drafts, image i always in row i modulo
+  /// Runs `body` over batches of exactly `options.batch` images, image i always in row i modulo
   /// that, empty rows filled up with repetitions. Products round differently for different heights,
   /// and with some kernels for different rows, but an image must not depend on what else is drawn.
+  ///
+  /// - Parameters:
+  ///   - images: their numbers.
+  ///   - body: gets places in `images`, and returns a row for each.
+  /// - Returns: a row for each of `images`.
   private func inBatches(
-    _ drafts: [Draft], _ body: @Sendable ([Draft]) throws -> Matrix
+    _ images: [Int], _ body: @Sendable ([Int]) throws -> Matrix
   ) throws -> Matrix {
-    // For every batch, which draft is in which row; for every row, how many batches have it taken.
+    // For every batch, which image is in which row; for every row, how many batches have it taken.
     var batches: [[Int: Int]] = []
     var taken = [Int](repeating: 0, count: options.batch)
-    for (index, draft) in drafts.enumerated() {
-      let row = draft.noise % options.batch
+    for (index, image) in images.enumerated() {
+      let row = image % options.batch
       if taken[row] == batches.count { batches.append([:]) }
       batches[taken[row]][row] = index
       taken[row] += 1
@@ -159,15 +172,15 @@ public struct Generator: Sendable {
       [batches, rows = options.batch] number in
       let places = batches[number].sorted { $0.key < $1.key }
       let filler = places[0].value
-      let results = try body((0..<rows).map { drafts[batches[number][$0] ?? filler] })
+      let results = try body((0..<rows).map { batches[number][$0] ?? filler })
       return results.rows(at: places.map(\.key))
     }
-    var images = Matrix(drafts.count, model.shape.count)
+    var all = Matrix(images.count, parts.first?.columns ?? 0)
     for (batch, part) in zip(batches, parts) {
       for (row, place) in batch.sorted(by: { $0.key < $1.key }).enumerated() {
-        images.replaceRow(place.value, by: part, row)
+        all.replaceRow(place.value, by: part, row)
       }
     }
-    return images
+    return all
   }
 }

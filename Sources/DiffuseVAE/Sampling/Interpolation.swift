@@ -72,8 +72,9 @@ extension Generator {
       throw UserError("formulation none has no z to interpolate; use --space xT")
     }
     try check(count: 2 * pairs * interpolation.frames)
+    let ends = try drafts(Array(0..<2 * pairs))
     let drafts = (0..<pairs).flatMap { pair in
-      var (first, last) = (draft(2 * pair), draft(2 * pair + 1))
+      var (first, last) = (ends[2 * pair], ends[2 * pair + 1])
       if let from { first.z = from.rows(pair..<pair + 1) }
       if let to { last.z = to.rows(pair..<pair + 1) }
       return interpolation.path(first, last)

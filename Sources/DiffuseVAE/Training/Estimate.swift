@@ -24,14 +24,17 @@ public struct Estimate {
       let objective = DiffusionObjective<Network>(
         process: process, vae: configuration.hasVAE ? vae : nil,
         dropout: configuration.denoiser.dropout)
-      return try Self.seconds(.denoiser, objective, network, configuration, data, threads)
+      return try Self.seconds(
+        .denoiser, objective, network, data.training, configuration, threads)
     }
-    parts = try stages.map { stage in
+    parts = try stages.filter(configuration.isTrained).map { stage in
       let settings = configuration.settings(of: stage)
       let steps = settings.totalSteps(images: data.training.count)
       let seconds =
         switch stage {
-        case .vae: try Self.seconds(.vae, VAEObjective(), vae, configuration, data, threads)
+        case .vae:
+          try Self.seconds(.vae, VAEObjective(), vae, data.training, configuration, threads)
+        case .prior: try Self.priorSeconds(configuration, count: data.training.count, threads)
         case .denoiser: try denoiserSeconds(configuration.network(shape: data.shape))
         }
       return Part(
@@ -42,13 +45,26 @@ public struct Estimate {
     }
   }
 
+  /// As if all latents were active; which are is known only after stage one.
+  private static func priorSeconds(
+    _ configuration: Configuration, count: Int, _ threads: Int
+  ) throws -> Double {
+    let latent = configuration.vae.latent
+    let ones = [Double](repeating: 1, count: latent)
+    let latents = StandardisedLatents(active: Array(0..<latent), means: ones, deviations: ones)
+    let diffusion = try LatentDiffusion(configuration.prior, latents, seed: 0)
+    return try seconds(
+      .prior, LatentObjective(schedule: diffusion.process.schedule), diffusion.network,
+      DiagonalGaussian(Matrix(count, 2 * latent)), configuration, threads)
+  }
+
   /// Seconds that one update takes, by the mean of a few.
   private static func seconds<Goal: Objective>(
-    _ stage: Stage, _ objective: Goal, _ network: Goal.Network, _ configuration: Configuration,
-    _ data: Dataset, _ threads: Int
+    _ stage: Stage, _ objective: Goal, _ network: Goal.Network, _ examples: some Examples,
+    _ configuration: Configuration, _ threads: Int
   ) throws -> Double {
     var trainer = try Trainer(
-      objective, network, images: data.training, settings: configuration.settings(of: stage),
+      objective, network, examples: examples, settings: configuration.settings(of: stage),
       lanes: configuration.training.lanes, seed: configuration.training.seed, threads: threads)
     // The first update pays for pages that later ones find.
     _ = try trainer.advance()

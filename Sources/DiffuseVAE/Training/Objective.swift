@@ -1,3 +1,4 @@
+import Diffusion
 import Neural
 
 /// What one stage minimises: forward and backward of its loss on a slice of a batch.
@@ -17,10 +18,10 @@ package protocol Objective: Sendable {
 
 /// Some rows of a batch, and the addresses of their random numbers.
 package struct Slice: Sendable {
-  /// `[rows, pixels]` in [0, 1].
-  package let pixels: Matrix
-  /// The images' numbers in their set, for what else is known of them; empty if of no set.
-  package var images: [Int] = []
+  /// Of images, `[rows, pixels]` in [0, 1]; of posteriors, `[rows, 2·dimensions]`.
+  package let examples: Matrix
+  /// The examples' numbers in their set, for what else is known of them.
+  package var indices: [Int] = []
   /// Which rows of the batch these are.
   package let rows: Range<Int>
   /// Rows of the whole batch.
@@ -41,7 +42,7 @@ struct VAEObjective: Objective {
 
   func forward(_ vae: VAE, _ slice: Slice) -> (terms: [Double], residuals: Residuals) {
     let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent)
-    let (reconstruction, divergence, residuals) = vae.negativeELBO(slice.pixels, noise: noise)
+    let (reconstruction, divergence, residuals) = vae.negativeELBO(slice.examples, noise: noise)
     let scale = 1 / Double(slice.batch)
     let terms = [reconstruction + vae.beta * divergence, reconstruction, divergence]
     return (terms.map { scale * $0 }, Residuals(vae: residuals, scale: scale))
@@ -71,12 +72,12 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
   func forward(
     _ network: Network, _ slice: Slice
   ) -> (terms: [Double], residuals: Residuals) {
-    let pixels = slice.pixels.columns
+    let pixels = slice.examples.columns
     let reconstruction = vae.map { vae in
       let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent)
-      return vae.reconstruction(vae.encode(slice.pixels).sample(noise))
+      return vae.reconstruction(vae.encode(slice.examples).sample(noise))
     }
-    let y0 = process.formulation.chain(fromImage: slice.pixels.affine(2, -1), reconstruction)
+    let y0 = process.formulation.chain(fromImage: slice.examples.affine(2, -1), reconstruction)
     let timesteps = slice.stream(.timestep).integers(
       rows: slice.rows, below: process.schedule.steps)
     let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: pixels)
@@ -98,6 +99,39 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
   }
 
   func backward(_ network: Network, _ residuals: Residuals, _ gradients: inout Gradients) {
+    network.backward(residuals.derivative, residuals.network, &gradients)
+  }
+}
+
+/// The prior: the squared error of a denoiser of latents, a mean over them, against the velocity
+/// that is expected for a z ~ q(z|x) of every image.
+struct LatentObjective: Objective {
+  let schedule: NoiseSchedule
+
+  let terms = ["loss"]
+
+  func forward(
+    _ network: MLPDenoiser, _ slice: Slice
+  ) -> (terms: [Double], residuals: DiffusionObjective<MLPDenoiser>.Residuals) {
+    let posterior = DiagonalGaussian(slice.examples)
+    let timesteps = slice.stream(.timestep).integers(rows: slice.rows, below: schedule.steps)
+    let levels = timesteps.map(schedule.level)
+    let (y, velocity) = posterior.diffused(
+      alphas: levels.map { Float($0.alpha) }, sigmas: levels.map { Float($0.sigma) },
+      noise: slice.stream(.diffusionNoise).normal(
+        rows: slice.rows, columns: posterior.dimensions))
+    let (output, residuals) = network.forward(
+      y, condition: nil, timesteps: timesteps, dropout: nil)
+    let weight = 1 / Float(slice.batch * posterior.dimensions)
+    let (loss, derivative) = squaredError(
+      output, velocity, weights: [Float](repeating: weight, count: y.rows))
+    return ([loss], .init(network: residuals, derivative: derivative))
+  }
+
+  func backward(
+    _ network: MLPDenoiser, _ residuals: DiffusionObjective<MLPDenoiser>.Residuals,
+    _ gradients: inout Gradients
+  ) {
     network.backward(residuals.derivative, residuals.network, &gradients)
   }
 }

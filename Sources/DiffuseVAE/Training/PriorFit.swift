@@ -3,97 +3,165 @@ import Neural
 import RealModule
 
 extension Training {
-  /// Fits the prior to draws of q(z|x), one for each training image, where stage one is finished
-  /// and the run needs a prior that it does not have yet (Pandey et al. 2022, "Ex-PDE").
-  func fitPrior() throws {
-    guard configuration.needsPriorFile, run.isFinished(.vae), !run.has(run.priorFile) else {
-      return
-    }
+  /// Fits or trains the prior where stage one is finished.
+  ///
+  /// - Returns: false when it was interrupted; a checkpoint is then written.
+  func fitPrior() throws -> Bool {
     let model = try Model(of: run, needsDenoiser: false, prior: .normal)
     guard let vae = model.vae, model.shape == data.shape else {
       throw UserError(
         "\(data.name): images are \(data.shape), not of the size that stage one was trained on")
     }
+    guard configuration.prior.kind == .mixture else { return try trainLatentDiffusion(vae) }
+    try fitMixture(vae)
+    return true
+  }
+
+  /// Fits a mixture to draws of q(z|x), one for each training image (Pandey et al. 2022, "Ex-PDE").
+  private func fitMixture(_ vae: VAE) throws {
+    let settings = configuration.prior
+    let posteriors = try posteriors(vae, data.training, count: configuration.latents(of: data))
+    let z = draws(of: posteriors, step: 0)
+    let test = try data.test.map {
+      draws(of: try self.posteriors(vae, $0, count: $0.count), step: 1)
+    }
+    let fits = try settings.components.map { try fit(components: $0, to: z, test: test) }
+    func criterion(_ fit: GaussianMixture.Fit) -> Double {
+      fit.informationCriterion(points: z.rows)
+    }
+    guard let best = fits.min(by: { criterion($0) < criterion($1) }) else { return }
+    if fits.count > 1 {
+      logger.info("prior: the least BIC is that of \(best.mixture.components) components")
+    }
+    // Other draws than those that it was fitted to, of which it thinks too well.
+    let densities = best.mixture.logDensities(of: draws(of: posteriors, step: 2))
+    let logDensity = densities.reduce(0, +) / Double(densities.count)
+    try write(LatentReport(posteriors, priorLogDensity: logDensity))
+    let metadata = [
+      "part": Stage.prior.rawValue, "image": data.shape.description,
+      "configuration": configuration.yaml,
+    ]
+    try File.writeAtomically(best.mixture.encoded(metadata: metadata), to: run.weightsFile(.prior))
+  }
+
+  private func fit(
+    components: Int, to z: Matrix, test: Matrix?
+  ) throws -> GaussianMixture.Fit {
     let clock = ContinuousClock()
     let start = clock.now
-    let settings = configuration.prior
-    let (z, divergences) = try latents(
-      vae, data.training, count: configuration.latents(of: data), step: 0)
     var options = GaussianMixture.FitOptions()
     options.seed = configuration.training.seed
     options.threads = threads
     let fit: GaussianMixture.Fit
     do {
       fit = try GaussianMixture.fit(
-        z, components: settings.components, covariance: settings.covariance, options)
+        z, components: components, covariance: configuration.prior.covariance, options)
     } catch let error as LinearAlgebraError {
       throw UserError("the prior cannot be fitted: \(error)")
     }
-    let metadata = [
-      "part": "prior", "image": data.shape.description, "configuration": configuration.yaml,
-    ]
-    try File.writeAtomically(fit.mixture.encoded(metadata: metadata), to: run.priorFile)
-
     // Far below that of the training images, it says that there are too many components.
-    let heldOut = try data.test.map { test in
-      let z = try latents(vae, test, count: test.count, step: 1).z
-      let sum = fit.mixture.logDensities(of: z).reduce(0, +)
-      return " (test images \((sum / Double(test.count)).digits(2)))"
+    let heldOut = test.map { test in
+      let sum = fit.mixture.logDensities(of: test).reduce(0, +)
+      return " (test images \((sum / Double(test.rows)).digits(2)))"
     }
     // ln N(z; 0, I), the mean over the same z.
-    let perDimension = z.squaredNorm / Double(z.rows) + Double(vae.latent) * Double.log(2 * .pi)
+    let perDimension = z.squaredNorm / Double(z.rows) + Double(z.columns) * Double.log(2 * .pi)
     logger.info(
       """
       prior: \(fit.mixture.components) components, ln p(z) \(fit.logLikelihood.digits(2)) nats a \
-      latent\(heldOut ?? ""), under N(0, I) \((-0.5 * perDimension).digits(2)); \
-      \(divergences.count { $0 > 0.01 }) of \(vae.latent) dimensions active; \
+      latent\(heldOut ?? ""), under N(0, I) \((-0.5 * perDimension).digits(2)), \
+      BIC \(fit.informationCriterion(points: z.rows).digits(0)); \
       took \(((clock.now - start) / .seconds(1)).digits(1)) s
       """)
+    return fit
   }
 
-  /// Draws of q(z|x) for `count` of some images, `[count, latent]`, and the mean divergence of each
-  /// dimension from N(0, 1), in nats.
-  private func latents(
-    _ vae: VAE, _ images: ByteImages, count: Int, step: Int
-  ) throws -> (z: Matrix, divergences: [Double]) {
-    let stream = RandomStream(seed: configuration.training.seed, purpose: .priorNoise, step: step)
+  private func write(_ report: LatentReport) throws {
+    try File.writeAtomically(report.encoded(), to: run.latentsFile)
+    logger.info("\(report)")
+  }
+
+  /// Trains a diffusion model of the active latents by the one training loop.
+  private func trainLatentDiffusion(_ vae: VAE) throws -> Bool {
+    let posteriors = try posteriors(vae, data.training, count: data.training.count)
+    let active = posteriors.activeDimensions
+    guard !active.isEmpty else {
+      throw UserError(
+        "the prior cannot be trained: no latent carries information; set prior.kind to normal")
+    }
+    let (means, deviations) = posteriors.aggregatedMoments
+    let latents = StandardisedLatents(active: active, means: means, deviations: deviations)
+    func standardised(_ posteriors: DiagonalGaussian) -> DiagonalGaussian {
+      posteriors.standardised(active, means: means, deviations: deviations)
+    }
+    let diffusion = try LatentDiffusion(
+      configuration.prior, latents, seed: Stage.prior.seed(configuration.training.seed))
+    try write(LatentReport(posteriors))
+    let test = try data.test.map {
+      standardised(try self.posteriors(vae, $0, count: $0.count))
+    }
+    var trainer = try trainer(
+      LatentObjective(schedule: diffusion.process.schedule), diffusion.network, .prior,
+      on: standardised(posteriors))
+    return try train(&trainer, .prior, test: test, constants: latents.tensors) { trainer in
+      var diffusion = diffusion
+      diffusion.network = trainer.network.averaged
+      return try Model(
+        configuration, shape: data.shape, vae: vae, denoiser: nil, prior: .diffusion(diffusion))
+    }
+  }
+
+  /// q(z|x) of `count` of some images.
+  private func posteriors(
+    _ vae: VAE, _ images: ByteImages, count: Int
+  ) throws -> DiagonalGaussian {
     let chunk = 256
     let parts = try concurrently((count + chunk - 1) / chunk, threads: threads) { index in
       let rows = index * chunk..<min((index + 1) * chunk, count)
       // Spread evenly: a set may be sorted by its labels.
-      let posterior = vae.encode(images.pixels(rows.map { $0 * images.count / count }))
-      let noise = stream.normal(rows: rows, columns: vae.latent)
-      return (z: posterior.sample(noise), divergences: posterior.divergencePerDimension)
+      return vae.encode(images.pixels(rows.map { $0 * images.count / count })).parameters
     }
-    let sums = parts.reduce([Double](repeating: 0, count: vae.latent)) { sum, part in
-      zip(sum, part.divergences).map { $0 + $1 }
-    }
-    return (.stacked(parts.map(\.z)), sums.map { $0 / Double(count) })
+    return DiagonalGaussian(.stacked(parts))
+  }
+
+  /// A z of each.
+  private func draws(of posteriors: DiagonalGaussian, step: Int) -> Matrix {
+    let stream = RandomStream(seed: configuration.training.seed, purpose: .priorNoise, step: step)
+    return posteriors.sample(
+      stream.normal(rows: 0..<posteriors.count, columns: posteriors.dimensions))
+  }
+}
+
+extension DiagonalGaussian {
+  /// The dimensions that carry something: a mean divergence of more than 0.01 nats.
+  var activeDimensions: [Int] {
+    let divergences = divergencePerDimension
+    return divergences.indices.filter { divergences[$0] > 0.01 * Double(count) }
   }
 }
 
 extension Configuration {
-  /// How many latents the prior is fitted to.
+  /// How many latents the mixture is fitted to.
   fileprivate func latents(of data: Dataset) -> Int {
     min(prior.samples ?? data.training.count, data.training.count)
   }
 
   /// Refuses a mixture that has too few latents to be fitted to, or no room in memory.
-  func checkPrior(_ data: Dataset) throws {
-    guard needsPriorFile else { return }
+  func checkMixture(_ data: Dataset) throws {
     let count = latents(of: data)
-    guard prior.components <= count / 10 else {
+    let components = prior.components.max() ?? 0
+    guard components <= count / 10 else {
       throw UserError(
         """
-        prior.components is \(prior.components), more than a tenth of the \(count) latents of \
+        prior.components is \(components), more than a tenth of the \(count) latents of \
         \(data.name) that the mixture is fitted to; lower it, or set prior.kind to normal
         """)
     }
     let fit = GaussianMixture.fitBytes(
-      dimensions: vae.latent, components: prior.components, covariance: prior.covariance,
+      dimensions: vae.latent, components: components, covariance: prior.covariance,
       threads: Session.cores)
     try checkMemory(
-      bytes: data.bytes + 4 * 2 * count * vae.latent + fit,
-      "fitting the prior (\(prior.components) components, covariance \(prior.covariance))")
+      bytes: data.bytes + 4 * 4 * count * vae.latent + fit,
+      "fitting the prior (\(components) components, covariance \(prior.covariance))")
   }
 }

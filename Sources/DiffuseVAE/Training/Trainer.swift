@@ -2,6 +2,22 @@ import Formats
 import Neural
 import RealModule
 
+/// What a stage is trained on, by numbers from 0.
+package protocol Examples: Sendable {
+  var count: Int { get }
+  /// `[indices, numbers of one]`
+  func rows(at indices: some Collection<Int>) -> Matrix
+}
+
+extension ByteImages: Examples {
+  package func rows(at indices: some Collection<Int>) -> Matrix { pixels(indices) }
+}
+
+/// Posteriors q(z|x).
+extension DiagonalGaussian: Examples {
+  package func rows(at indices: some Collection<Int>) -> Matrix { parameters.rows(at: indices) }
+}
+
 /// The one training loop: batch → lanes → update. Its only state is the network (with the
 /// optimizer's moments and the averages) and the number of updates made, which is exactly what a
 /// checkpoint holds; everything random is addressed by (seed, purpose, step, row).
@@ -15,7 +31,7 @@ package struct Trainer<Goal: Objective> {
   package private(set) var network: Goal.Network
   package private(set) var step = 0
 
-  private let images: ByteImages
+  private let examples: any Examples
   private let lanes: [Lane]
   private let optimizer: AdamW
   private var order: (epoch: Int, indices: [Int]) = (-1, [])
@@ -32,24 +48,25 @@ package struct Trainer<Goal: Objective> {
   ///   - lanes: slices that a batch is cut into. The result depends on it in its last bits; on
   ///     `threads` it does not depend at all.
   ///   - resuming: a network and the number of updates that made it.
-  /// - Throws: ``UserError`` when the set has fewer images than a batch.
+  /// - Throws: ``UserError`` when there are fewer examples than a batch has.
   package init(
-    _ objective: Goal, _ network: Goal.Network, images: ByteImages, settings: StageSettings,
+    _ objective: Goal, _ network: Goal.Network, examples: some Examples, settings: StageSettings,
     lanes: Int, seed: UInt64, threads: Int, step: Int = 0
   ) throws {
-    guard settings.batch <= images.count else {
+    guard settings.batch <= examples.count else {
       throw UserError(
-        "a batch of \(settings.batch) is more than the \(images.count) images of the training set")
+        "a batch of \(settings.batch) is more than the \(examples.count) images of the training set"
+      )
     }
     self.objective = objective
     self.network = network
-    self.images = images
+    self.examples = examples
     self.settings = settings
     self.seed = seed
     self.threads = threads
     self.step = step
     self.lanes = (0..<min(lanes, settings.batch)).map { _ in Lane(of: network) }
-    totalSteps = settings.totalSteps(images: images.count)
+    totalSteps = settings.totalSteps(images: examples.count)
     var optimizer = AdamW()
     optimizer.weightDecay = Float(settings.weightDecay)
     optimizer.maximumNorm = settings.clip.map { Float($0) } ?? .infinity
@@ -60,7 +77,7 @@ package struct Trainer<Goal: Objective> {
   package var isFinished: Bool { step >= totalSteps }
 
   /// Passes over the training set so far.
-  var epoch: Double { Double(step * settings.batch) / Double(images.count) }
+  var epoch: Double { Double(step * settings.batch) / Double(examples.count) }
 
   /// Makes one update.
   ///
@@ -70,11 +87,11 @@ package struct Trainer<Goal: Objective> {
     let indices = nextBatch()
     let (count, batch, step) = (lanes.count, settings.batch, step)
     let shares = try concurrently(count, threads: threads) {
-      [objective, network, images, lanes, seed] lane in
+      [objective, network, examples, lanes, seed] lane in
       let rows = lane * batch / count..<(lane + 1) * batch / count
       let chosen = Array(indices[rows])
       let slice = Slice(
-        pixels: images.pixels(chosen), images: chosen, rows: rows, batch: batch, seed: seed,
+        examples: examples.rows(at: chosen), indices: chosen, rows: rows, batch: batch, seed: seed,
         step: step)
       let (terms, residuals) = objective.forward(network, slice)
       lanes[lane].gradients.withLock { objective.backward(network, residuals, &$0) }
@@ -97,34 +114,35 @@ package struct Trainer<Goal: Objective> {
     return Report(terms: terms, rate: rate, norm: norm)
   }
 
-  /// The means of the loss's terms over other images, by the averaged weights.
-  func evaluate(on images: ByteImages) throws -> [Double] {
-    try means(of: objective, network.averaged, over: images, seed: seed, threads: threads)
+  /// The means of the loss's terms over other examples, by the averaged weights.
+  func evaluate(on examples: some Examples) throws -> [Double] {
+    try means(of: objective, network.averaged, over: examples, seed: seed, threads: threads)
   }
 
   /// Every epoch has its own order; what does not fill a batch at its end is left out.
   private mutating func nextBatch() -> [Int] {
-    let batches = images.count / settings.batch
+    let batches = examples.count / settings.batch
     let (epoch, place) = step.quotientAndRemainder(dividingBy: batches)
     if order.epoch != epoch {
       var random = SequentialRandom(RandomStream(seed: seed, purpose: .shuffle, step: epoch))
-      order = (epoch, Array(0..<images.count).shuffled(using: &random))
+      order = (epoch, Array(0..<examples.count).shuffled(using: &random))
     }
     return Array(order.indices[place * settings.batch..<(place + 1) * settings.batch])
   }
 }
 
-/// The means of an objective's terms over some images; the random numbers are the same at every
+/// The means of an objective's terms over some examples; the random numbers are the same at every
 /// call.
 func means<Goal: Objective>(
-  of objective: Goal, _ network: Goal.Network, over images: ByteImages, seed: UInt64, threads: Int
+  of objective: Goal, _ network: Goal.Network, over examples: some Examples, seed: UInt64,
+  threads: Int
 ) throws -> [Double] {
-  let chunk = 128
-  let shares = try concurrently((images.count + chunk - 1) / chunk, threads: threads) { index in
-    let rows = index * chunk..<min((index + 1) * chunk, images.count)
+  let (chunk, count) = (128, examples.count)
+  let shares = try concurrently((count + chunk - 1) / chunk, threads: threads) { index in
+    let rows = index * chunk..<min((index + 1) * chunk, count)
     // Other numbers than any of training: `step` counts up from 0 there.
     let slice = Slice(
-      pixels: images.pixels(rows), images: Array(rows), rows: rows, batch: images.count,
+      examples: examples.rows(at: rows), indices: Array(rows), rows: rows, batch: count,
       seed: seed, step: -1, isTraining: false)
     return objective.forward(network, slice).terms
   }

@@ -2,8 +2,8 @@ import Formats
 import Logging
 import Neural
 
-/// The training of a run: both stages one after the other, each from its last checkpoint, and
-/// between them the fit of the prior.
+/// The training of a run: stage one, the prior and stage two one after the other, each from its
+/// last checkpoint.
 public struct Training {
   public let run: Run
   let configuration: Configuration
@@ -29,25 +29,23 @@ public struct Training {
     let lock = try RunLock(run)
     defer { withExtendedLifetime(lock) {} }
     for stage in stages {
-      if stage == .denoiser { try fitPrior() }
       if run.isFinished(stage) { continue }
       let finished =
         switch stage {
         case .vae: try trainVAE()
+        case .prior: try fitPrior()
         case .denoiser: try trainDenoiser(configuration.network(shape: data.shape))
         }
       guard finished else { return false }
     }
-    // Where stage one was all that was wanted.
-    try fitPrior()
     return true
   }
 
   private func trainVAE() throws -> Bool {
     let seed = Stage.vae.seed(configuration.training.seed)
     let vae = VAE(configuration.vae, pixels: data.shape.count, seed: seed)
-    var trainer = try trainer(VAEObjective(), vae, .vae)
-    return try train(&trainer, .vae) { trainer in
+    var trainer = try trainer(VAEObjective(), vae, .vae, on: data.training)
+    return try train(&trainer, .vae, test: data.test) { trainer in
       try Model(
         configuration, shape: data.shape, vae: trainer.network.averaged, denoiser: nil)
     }
@@ -63,8 +61,8 @@ public struct Training {
     let objective = DiffusionObjective<Network>(
       process: try DiffusionProcess(configuration.diffusion), vae: vae,
       dropout: configuration.denoiser.dropout)
-    var trainer = try trainer(objective, network, .denoiser)
-    return try train(&trainer, .denoiser) { trainer in
+    var trainer = try trainer(objective, network, .denoiser, on: data.training)
+    return try train(&trainer, .denoiser, test: data.test) { trainer in
       try Model(
         configuration, shape: data.shape, vae: vae, denoiser: trainer.network.averaged,
         prior: first?.prior ?? .normal)
@@ -72,8 +70,8 @@ public struct Training {
   }
 
   /// The trainer of a stage, at its last checkpoint if there is one.
-  private func trainer<Goal: Objective>(
-    _ objective: Goal, _ network: Goal.Network, _ stage: Stage
+  func trainer<Goal: Objective>(
+    _ objective: Goal, _ network: Goal.Network, _ stage: Stage, on examples: some Examples
   ) throws -> Trainer<Goal> {
     var (network, step) = (network, 0)
     let path = run.stateFile(stage)
@@ -83,7 +81,7 @@ public struct Training {
       logger.info("\(stage.title): going on from step \(step)")
     }
     let trainer = try Trainer(
-      objective, network, images: data.training, settings: configuration.settings(of: stage),
+      objective, network, examples: examples, settings: configuration.settings(of: stage),
       lanes: configuration.training.lanes, seed: stage.seed(configuration.training.seed),
       threads: threads, step: step)
     guard step <= trainer.totalSteps else {
@@ -94,9 +92,14 @@ public struct Training {
   }
 
   /// The life of one stage: updates, and on the way a log, checkpoints and grids.
-  private func train<Goal: Objective>(
-    _ trainer: inout Trainer<Goal>, _ stage: Stage,
-    model: (Trainer<Goal>) throws -> Model
+  ///
+  /// - Parameters:
+  ///   - test: held-out examples.
+  ///   - constants: what the file of the finished stage has besides the weights.
+  ///   - model: what grids are drawn with.
+  func train<Goal: Objective>(
+    _ trainer: inout Trainer<Goal>, _ stage: Stage, test: (some Examples)?,
+    constants: [String: Tensor] = [:], model: (Trainer<Goal>) throws -> Model
   ) throws -> Bool {
     var log = try StageLog(run, stage, trainer)
     let clock = ContinuousClock()
@@ -122,7 +125,7 @@ public struct Training {
         saved = clock.now
       }
       if isGridDue {
-        if let test = data.test {
+        if let test {
           try log.recordTest(trainer.evaluate(on: test), step: trainer.step)
         }
         try drawGrid(try model(trainer), stage, step: trainer.step)
@@ -135,7 +138,7 @@ public struct Training {
       }
     }
     log.pause()
-    try finish(trainer, stage)
+    try finish(trainer, stage, test: test, constants: constants)
     return true
   }
 
@@ -152,8 +155,11 @@ public struct Training {
   }
 
   /// Writes the stage's weights, says what it came to, and drops its state.
-  private func finish(_ trainer: Trainer<some Objective>, _ stage: Stage) throws {
-    if let test = data.test {
+  private func finish(
+    _ trainer: Trainer<some Objective>, _ stage: Stage, test: (some Examples)?,
+    constants: [String: Tensor]
+  ) throws {
+    if let test {
       let terms = try trainer.evaluate(on: test)
       let report =
         switch stage {
@@ -162,7 +168,7 @@ public struct Training {
           ELBO of the test images \((-terms[1] - terms[2]).digits(2)) nats: \
           reconstruction \((-terms[1]).digits(2)), divergence \(terms[2].digits(2))
           """
-        case .denoiser: "loss on the test images \(terms[0].digits(5))"
+        case .prior, .denoiser: "loss on the test images \(terms[0].digits(5))"
         }
       logger.info("\(stage.title): \(report)")
     }
@@ -171,7 +177,8 @@ public struct Training {
       "configuration": configuration.yaml,
     ]
     try File.writeAtomically(
-      Weights.encode(trainer.network.averaged, metadata: metadata), to: run.weightsFile(stage))
+      Weights.encode(trainer.network.averaged, constants, metadata: metadata),
+      to: run.weightsFile(stage))
     try run.removeState(stage)
   }
 
@@ -180,26 +187,40 @@ public struct Training {
     var options = SamplingOptions(configuration.sampling, threads: threads)
     options.seed = configuration.training.seed
     let generator = try Generator(model, options)
-    let images = try stage == .vae ? generator.reconstructions(0..<64) : generator.images(0..<64)
+    let images =
+      try stage == .denoiser ? generator.images(0..<64) : generator.reconstructions(0..<64)
     try ImageOutput.sheet(run.gridFile(stage, step: step)).write(images, shape: data.shape)
   }
 }
 
 extension Stage {
-  var title: String { self == .vae ? "stage one" : "stage two" }
+  var title: String {
+    switch self {
+    case .vae: "stage one"
+    case .prior: "prior"
+    case .denoiser: "stage two"
+    }
+  }
 }
 
 extension Configuration {
   /// The unconditional baseline has no first stage.
   package var hasVAE: Bool { diffusion.formulation != .unconditional }
 
-  /// Whether z is drawn from something that is fitted.
-  var needsPriorFile: Bool { hasVAE && prior.kind == .mixture }
-
   /// The stages that there are to train.
-  public var stages: [Stage] { hasVAE ? [.vae, .denoiser] : [.denoiser] }
+  public var stages: [Stage] {
+    guard hasVAE else { return [.denoiser] }
+    return prior.kind == .normal ? [.vae, .denoiser] : [.vae, .prior, .denoiser]
+  }
+
+  /// Whether a stage is a network that is trained. A mixture is fitted.
+  func isTrained(_ stage: Stage) -> Bool { stage != .prior || prior.kind == .diffusion }
 
   func settings(of stage: Stage) -> StageSettings {
-    stage == .vae ? training.vae : training.denoiser
+    switch stage {
+    case .vae: training.vae
+    case .prior: training.prior
+    case .denoiser: training.denoiser
+    }
   }
 }

@@ -6,7 +6,7 @@ public struct TrainingRequest {
   public var configuration: String?
   /// `key.path=value`, in order.
   public var overrides: [String] = []
-  /// Nil: both.
+  /// With it goes the prior. Nil: all.
   public var stage: Stage?
   /// The run to go on with; empty for the newest unfinished one.
   public var resume: String?
@@ -23,8 +23,14 @@ public struct TrainingRequest {
     let data = try Dataset(configuration.data)
     try configuration.denoiser.check(shape: data.shape)
     for stage in try stages(of: configuration) {
+      guard configuration.isTrained(stage) else {
+        try configuration.checkMixture(data)
+        continue
+      }
+      // Posteriors, as they are and standardised, and copies on the way.
+      let posteriors = stage == .prior ? 4 * 8 * data.training.count * configuration.vae.latent : 0
       try checkMemory(
-        bytes: data.bytes + configuration.trainingBytes(of: stage, shape: data.shape),
+        bytes: data.bytes + configuration.trainingBytes(of: stage, shape: data.shape) + posteriors,
         "training \(stage.title)")
       let batch = configuration.settings(of: stage).batch
       guard batch <= data.training.count else {
@@ -35,7 +41,6 @@ public struct TrainingRequest {
           """)
       }
     }
-    try configuration.checkPrior(data)
     return (run, configuration, data)
   }
 
@@ -47,8 +52,10 @@ public struct TrainingRequest {
 
   /// The stages to train, as far as they are not finished.
   public func stages(of configuration: Configuration) throws -> [Stage] {
-    let stages = configuration.stages.filter { stage == nil || stage == $0 }
-    guard !stages.isEmpty else { throw UserError("formulation none has no VAE to train") }
+    let stages = configuration.stages.filter { stage == nil || stage == $0 || $0 == .prior }
+    guard configuration.hasVAE || stage != .vae else {
+      throw UserError("formulation none has no VAE to train")
+    }
     return stages
   }
 

@@ -1,0 +1,84 @@
+import Formats
+import Foundation
+import Neural
+import RealModule
+import Testing
+
+@testable import DiffuseVAE
+
+@Suite struct LatentReportTests {
+  private func report(
+    _ posteriors: DiagonalGaussian, _ prior: GaussianMixture
+  ) -> (report: LatentReport, error: Double) {
+    let z = posteriors.sample(normal(posteriors.count, posteriors.dimensions, seed: 3))
+    let densities = prior.logDensities(of: z)
+    let n = Double(densities.count)
+    let mean = densities.reduce(0, +) / n
+    let variance = densities.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / n
+    return (LatentReport(posteriors, priorLogDensity: mean), (variance / n).squareRoot())
+  }
+
+  /// `KL(N(m, s²) ‖ N(0, v))` in one dimension.
+  private func divergence(_ m: Double, _ s: Double, _ v: Double) -> Double {
+    0.5 * ((s * s + m * m) / v - 1 + Double.log(v / (s * s)))
+  }
+
+  @Test("Where the prior is the aggregated posterior, what remains is the mutual information")
+  func exactPrior() throws {
+    // Two clusters 20 deviations apart: z tells which one, ln 2, and nothing else.
+    let rows = (0..<4000).flatMap { row in
+      [row % 4 == 0 ? 1 : -1, 0, 2 * Float.log(0.1), 0] as [Float]
+    }
+    let prior = try GaussianMixture(
+      weights: [1, 3], means: [1, 0, -1, 0], factors: [0.1, 1, 0.1, 1], covariance: .diagonal)
+    let (report, error) = report(DiagonalGaussian(Matrix(4000, 4, rows)), prior)
+    let information = 0.25 * Double.log(4) + 0.75 * Double.log(4.0 / 3)
+    let found = try #require(report.divergenceFromPrior)
+    #expect(abs(found - information) < 4 * error, "\(found), \(information) ± \(error)")
+    #expect(abs(report.divergenceFromNormal - divergence(1, 0.1, 1)) < 1e-5)
+    #expect(report.latents.map(\.active) == [true, false])
+    #expect(abs(report.latents[0].mean + 0.5) < 1e-6 && report.latents[1].mean == 0)
+    // E[σ²] + Var[μ] = 0.01 + 1 - 0.25
+    #expect(abs(report.latents[0].deviation - 0.76.squareRoot()) < 1e-6)
+  }
+
+  @Test("A linear Gaussian VAE: both divergences are the closed forms")
+  func linear() throws {
+    // μ ~ N(0, 2.25 - 0.25) and s² = 0.25, so that q(z) is N(0, 2.25).
+    let means = normal(5000, 1, seed: 8).affine(Float(2.0.squareRoot()), 0)
+    let posteriors = DiagonalGaussian(means.joined(Matrix(5000, 1, fill: Float.log(0.25))))
+    let prior = try GaussianMixture(
+      weights: [1], means: [0], factors: [1.5], covariance: .full)
+    let (report, error) = report(posteriors, prior)
+    func mean(_ v: Double) -> Double {
+      means.elements.reduce(0) { $0 + divergence(Double($1), 0.5, v) } / 5000
+    }
+    let found = try #require(report.divergenceFromPrior)
+    #expect(abs(found - mean(2.25)) < 4 * error)
+    #expect(abs(report.divergenceFromNormal - mean(1)) < 1e-4)
+  }
+
+  @Test("A run has it as JSON; several numbers of components are one prior, that of least BIC")
+  func run() throws {
+    try inTemporaryFolder { runs in
+      let configuration = try small("training.vae.steps=200", "prior.components=[1, 3, 60]")
+      let run = try trainedRun(in: runs, configuration)
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      let report = try decoder.decode(
+        LatentReport.self, from: Data(try File.read(run.latentsFile)))
+      #expect(report.images == 1500 && report.latents.count == 4)
+      let sum = report.latents.reduce(0) { $0 + $1.divergence }
+      #expect(abs(sum - report.divergenceFromNormal) < 1e-9)
+      #expect(report.latents.allSatisfy { $0.active == ($0.divergence > 0.01) })
+      guard case .mixture(let mixture) = try Model(of: run).prior else {
+        return #expect(Bool(false), "no mixture")
+      }
+      // 60 full covariances in 4 dimensions are 899 numbers for 1 500 latents.
+      #expect([1, 3].contains(mixture.components))
+      let many = try small("prior.components=[1, 3, 151]")
+      let digits = try Dataset(many.data)
+      #expect(problem { try many.checkMixture(digits) }.contains("prior.components is 151"))
+    }
+  }
+}

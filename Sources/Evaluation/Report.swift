@@ -83,7 +83,7 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
   /// The columns of the table, with the widths that they have on a terminal.
   private static let columns = [
     ("images", 30), ("steps", 5), ("count", 6), ("Fréchet", 8), ("pixels", 7),
-    ("kernel ·10³ (95 %)", 22), ("precision", 9), ("recall", 6), ("classes", 7),
+    ("kernel (95 %)", 22), ("precision", 9), ("recall", 6), ("classes", 7),
     ("inception", 9), ("s/image", 8),
   ]
 
@@ -106,17 +106,19 @@ extension EvaluationRow {
     return EvaluationReport.line([
       images, steps.map { "\($0)" } ?? "", "\(count)", s.frechet.digits(3),
       s.pixelFrechet.digits(3),
-      "\((1e3 * s.kernel).digits(2)) (\((1e3 * s.kernelLow).digits(2))…\((1e3 * s.kernelHigh).digits(2)))",
+      "\(s.kernel.digits(3)) (\(s.kernelLow.digits(3))…\(s.kernelHigh.digits(3)))",
       s.precision.digits(3), s.recall.digits(3), s.classDistance?.digits(3) ?? "–",
       s.inceptionScore?.digits(2) ?? "–", secondsPerImage?.digits(5) ?? "",
     ])
   }
 
-  fileprivate var title: String { images + (steps.map { ", \($0) steps" } ?? "") }
+  fileprivate var title: String {
+    images + (steps.map { ", \($0) step\($0 == 1 ? "" : "s")" } ?? "")
+  }
 
   /// The name of its sheet of images.
   fileprivate var sheet: String {
-    let name = title.lowercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
-    return String(name) + ".png"
+    let words = title.lowercased().split { !$0.isASCII || !($0.isLetter || $0.isNumber) }
+    return words.joined(separator: "-") + ".png"
   }
 }

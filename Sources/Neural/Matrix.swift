@@ -105,6 +105,15 @@ public struct Matrix: Equatable, Sendable {
     return Matrix(rows, range.count, taken)
   }
 
+  /// The matrix whose column `j` is column `places[j]` of this one.
+  public func columns(at places: [Int]) -> Matrix {
+    var taken = Matrix(rows, places.count)
+    for row in 0..<rows {
+      for (j, column) in places.enumerated() { taken[row, j] = self[row, column] }
+    }
+    return taken
+  }
+
   /// `[self, right]`: the rows of both side by side.
   public func joined(_ right: Matrix) -> Matrix {
     precondition(rows == right.rows, "joined matrices have one number of rows")

@@ -131,4 +131,26 @@ func twoGaussians(_ covariance: GaussianMixture.Covariance) throws -> GaussianMi
       #expect(cholesky(a, n: 2) == nil)
     }
   }
+
+  @Test(
+    "Embedded, it is independent of one Gaussian in every other dimension",
+    arguments: GaussianMixture.Covariance.allCases)
+  func embedding(covariance: GaussianMixture.Covariance) throws {
+    let factors: [Double] =
+      covariance == .full ? [1.5, 0, -0.4, 0.7, 1, 0, 2, 0.5] : [1.5, 0.7, 1, 0.5]
+    let mixture = try GaussianMixture(
+      weights: [0.3, 0.7], means: [1, -2, 0, 3], factors: factors, covariance: covariance)
+    let (means, deviations) = ([9, 0.5, 9, -1.0], [9, 2, 9, 0.25])
+    let large = try mixture.embedded(at: [0, 2], means: means, deviations: deviations)
+    let x = normal(20, 4, seed: 3)
+    let inner = mixture.logDensities(of: x.columns(at: [0, 2]))
+    for (row, density) in large.logDensities(of: x).enumerated() {
+      let others = [1, 3].map { i in
+        let n = (Double(x[row, i]) - means[i]) / deviations[i]
+        return -0.5 * (n * n + Double.log(2 * .pi)) - Double.log(deviations[i])
+      }
+      let expected = inner[row] + others[0] + others[1]
+      #expect(abs(density - expected) < 1e-9)
+    }
+  }
 }

@@ -18,6 +18,9 @@ extension Training {
   }
 
   /// Fits a mixture to draws of q(z|x), one for each training image (Pandey et al. 2022, "Ex-PDE").
+  ///
+  /// Only the active latents get one. The others are noise, one Gaussian each: covariances with
+  /// them would be most of what there is to fit, and fitted to nothing.
   private func fitMixture(_ vae: VAE) throws {
     let settings = configuration.prior
     let posteriors = try posteriors(vae, data.training, count: configuration.latents(of: data))
@@ -25,55 +28,58 @@ extension Training {
     let test = try data.test.map {
       draws(of: try self.posteriors(vae, $0, count: $0.count), step: 1)
     }
-    let fits = try settings.components.map { try fit(components: $0, to: z, test: test) }
-    func criterion(_ fit: GaussianMixture.Fit) -> Double {
-      fit.informationCriterion(points: z.rows)
+    let (means, deviations) = posteriors.aggregatedMoments
+    let found = posteriors.activeDimensions
+    let active = found.isEmpty ? Array(0..<vae.latent) : found
+    var best: (mixture: GaussianMixture, criterion: Double)?
+    for components in settings.components {
+      let clock = ContinuousClock()
+      let start = clock.now
+      let fit = try fit(components: components, to: z.columns(at: active))
+      let mixture = try fit.mixture.embedded(at: active, means: means, deviations: deviations)
+      let criterion = fit.informationCriterion(points: z.rows)
+      logger.info(
+        """
+        prior: \(describe(mixture, z, test: test)), BIC \(criterion.digits(0)); \
+        took \(((clock.now - start) / .seconds(1)).digits(1)) s
+        """)
+      if criterion < best?.criterion ?? .infinity { best = (mixture, criterion) }
     }
-    guard let best = fits.min(by: { criterion($0) < criterion($1) }) else { return }
-    if fits.count > 1 {
-      logger.info("prior: the least BIC is that of \(best.mixture.components) components")
+    guard let mixture = best?.mixture else { return }
+    if settings.components.count > 1 {
+      logger.info("prior: the least BIC is that of \(mixture.components) components")
     }
     // Other draws than those that it was fitted to, of which it thinks too well.
-    let densities = best.mixture.logDensities(of: draws(of: posteriors, step: 2))
-    let logDensity = densities.reduce(0, +) / Double(densities.count)
+    let logDensity = mixture.meanLogDensity(of: draws(of: posteriors, step: 2))
     try write(LatentReport(posteriors, priorLogDensity: logDensity))
     let metadata = [
       "part": Stage.prior.rawValue, "image": data.shape.description,
       "configuration": configuration.yaml,
     ]
-    try File.writeAtomically(best.mixture.encoded(metadata: metadata), to: run.weightsFile(.prior))
+    try File.writeAtomically(mixture.encoded(metadata: metadata), to: run.weightsFile(.prior))
   }
 
-  private func fit(
-    components: Int, to z: Matrix, test: Matrix?
-  ) throws -> GaussianMixture.Fit {
-    let clock = ContinuousClock()
-    let start = clock.now
+  private func fit(components: Int, to z: Matrix) throws -> GaussianMixture.Fit {
     var options = GaussianMixture.FitOptions()
     options.seed = configuration.training.seed
     options.threads = threads
-    let fit: GaussianMixture.Fit
     do {
-      fit = try GaussianMixture.fit(
+      return try GaussianMixture.fit(
         z, components: components, covariance: configuration.prior.covariance, options)
     } catch let error as LinearAlgebraError {
       throw UserError("the prior cannot be fitted: \(error)")
     }
-    // Far below that of the training images, it says that there are too many components.
-    let heldOut = test.map { test in
-      let sum = fit.mixture.logDensities(of: test).reduce(0, +)
-      return " (test images \((sum / Double(test.rows)).digits(2)))"
-    }
+  }
+
+  /// What a mixture is worth. Far less for test images says that it has too many components.
+  private func describe(_ mixture: GaussianMixture, _ z: Matrix, test: Matrix?) -> String {
+    let heldOut = test.map { " (test images \(mixture.meanLogDensity(of: $0).digits(2)))" }
     // ln N(z; 0, I), the mean over the same z.
     let perDimension = z.squaredNorm / Double(z.rows) + Double(z.columns) * Double.log(2 * .pi)
-    logger.info(
+    return """
+      \(mixture.components) components, ln p(z) \(mixture.meanLogDensity(of: z).digits(2)) nats a \
+      latent\(heldOut ?? ""), under N(0, I) \((-0.5 * perDimension).digits(2))
       """
-      prior: \(fit.mixture.components) components, ln p(z) \(fit.logLikelihood.digits(2)) nats a \
-      latent\(heldOut ?? ""), under N(0, I) \((-0.5 * perDimension).digits(2)), \
-      BIC \(fit.informationCriterion(points: z.rows).digits(0)); \
-      took \(((clock.now - start) / .seconds(1)).digits(1)) s
-      """)
-    return fit
   }
 
   private func write(_ report: LatentReport) throws {
@@ -129,6 +135,12 @@ extension Training {
     let stream = RandomStream(seed: configuration.training.seed, purpose: .priorNoise, step: step)
     return posteriors.sample(
       stream.normal(rows: 0..<posteriors.count, columns: posteriors.dimensions))
+  }
+}
+
+extension GaussianMixture {
+  fileprivate func meanLogDensity(of z: Matrix) -> Double {
+    logDensities(of: z).reduce(0, +) / Double(max(1, z.rows))
   }
 }
 

@@ -97,12 +97,16 @@ public struct Matrix: Equatable, Sendable {
 
   /// The columns in `range` of every row.
   public func columns(_ range: Range<Int>) -> Matrix {
-    var taken: [Float] = []
-    taken.reserveCapacity(rows * range.count)
+    let (width, count, first, rows) = (columns, range.count, range.lowerBound, rows)
+    precondition(first >= 0 && range.upperBound <= width, "columns \(range) of \(width)")
+    var part = Matrix(unset: rows, count)
+    var taken = part.elements.mutableSpan
+    let x = elements.span
     for row in 0..<rows {
-      taken += elements[row * columns + range.lowerBound..<row * columns + range.upperBound]
+      let (start, from) = (row * count, row * width + first)
+      for i in 0..<count { taken[start + i] = x[from + i] }
     }
-    return Matrix(rows, range.count, taken)
+    return part
   }
 
   /// The matrix whose column `j` is column `places[j]` of this one.
@@ -117,13 +121,16 @@ public struct Matrix: Equatable, Sendable {
   /// `[self, right]`: the rows of both side by side.
   public func joined(_ right: Matrix) -> Matrix {
     precondition(rows == right.rows, "joined matrices have one number of rows")
-    var both: [Float] = []
-    both.reserveCapacity(elements.count + right.elements.count)
+    let (a, b, rows) = (columns, right.columns, rows)
+    var both = Matrix(unset: rows, a + b)
+    var joined = both.elements.mutableSpan
+    let (x, y) = (elements.span, right.elements.span)
     for row in 0..<rows {
-      both += elements[row * columns..<(row + 1) * columns]
-      both += right.elements[row * right.columns..<(row + 1) * right.columns]
+      let (start, from, other) = (row * (a + b), row * a, row * b)
+      for i in 0..<a { joined[start + i] = x[from + i] }
+      for i in 0..<b { joined[start + a + i] = y[other + i] }
     }
-    return Matrix(rows, columns + right.columns, both)
+    return both
   }
 
   /// The rows of all `parts`, one below the other; all have one number of columns.

@@ -80,6 +80,9 @@ extension Matrix {
       return
     }
     BLAS.oneThreadPerProduct
+    if count == 1, m * n * k > BLAS.smallProduct, let block = BLAS.block(m, n, k, a, b) {
+      return accumulate(a, b, in: block, keeping: keeping)
+    }
     let (widthA, widthB, widthC) = (a.matrix.columns, b.matrix.columns, columns)
     a.matrix.elements.withUnsafeBufferPointer { x in
       b.matrix.elements.withUnsafeBufferPointer { y in
@@ -96,8 +99,67 @@ extension Matrix {
   }
 }
 
+extension Matrix {
+  /// `self = keeping · self + a b` by blocks: of so many rows; or, where `a` is read as its
+  /// transpose, of so many terms of the sums.
+  private mutating func accumulate(
+    _ a: some ProductOperand, _ b: some ProductOperand, in block: Int, keeping: Float
+  ) {
+    let (m, n, k) = (a.outer, b.inner, a.inner)
+    let b = b.isTransposed ? b.matrix.flipped : b.matrix
+    let (flag, length) = (a.flag, a.isTransposed ? k : m)
+    let widthA = a.matrix.columns
+    a.matrix.elements.withUnsafeBufferPointer { x in
+      b.elements.withUnsafeBufferPointer { y in
+        elements.withUnsafeMutableBufferPointer { z in
+          guard let x = x.baseAddress, let y = y.baseAddress, let z = z.baseAddress else { return }
+          for start in stride(from: 0, to: length, by: block) {
+            let size = min(block, length - start)
+            if flag == CblasNoTrans {
+              cblas_sgemm(
+                CblasRowMajor, flag, CblasNoTrans, Int32(size), Int32(n), Int32(k), 1,
+                x + start * k, Int32(widthA), y, Int32(n), keeping, z + start * n, Int32(n))
+            } else {
+              cblas_sgemm(
+                CblasRowMajor, flag, CblasNoTrans, Int32(m), Int32(n), Int32(size), 1,
+                x + start * m, Int32(widthA), y + start * n, Int32(n), start == 0 ? keeping : 1,
+                z, Int32(n))
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// The transpose, written out.
+  private var flipped: Matrix {
+    var result = Matrix(unset: columns, rows)
+    let (rows, columns) = (rows, columns)
+    var y = result.elements.mutableSpan
+    let x = elements.span
+    for i in 0..<rows {
+      for j in 0..<columns { y[j * rows + i] = x[i * columns + j] }
+    }
+    return result
+  }
+}
+
 /// The linear-algebra library behind the products.
 public enum BLAS {
+  /// Multiplications up to which OpenBLAS's AVX-512 kernels take operands as they are, without
+  /// copying them into the order of the kernel first.
+  static let smallProduct = 1_000_000
+
+  /// How to cut a product of a tall matrix and a small one into such small ones, which for few
+  /// channels are half as fast again: into blocks of so many of its rows. Nil if that does not pay.
+  fileprivate static func block(
+    _ m: Int, _ n: Int, _ k: Int, _ a: some ProductOperand, _ b: some ProductOperand
+  ) -> Int? {
+    let perRow = a.isTransposed ? m * n : n * k
+    guard !(a.isTransposed && b.isTransposed), perRow <= smallProduct / 64 else { return nil }
+    return smallProduct / perRow / 16 * 16
+  }
+
   /// Set before the first product. The machine's cores are used by lanes of the batch
   /// (``concurrently(_:threads:_:)``), whose sums do not depend on how many cores there are; those
   /// of a product that several threads share do.

@@ -3,7 +3,10 @@ import Testing
 @testable import Neural
 
 @Suite struct ProductTests {
-  static let shapes = [(1, 1, 1), (3, 5, 7), (16, 16, 16), (33, 65, 17), (64, 1, 9), (1, 40, 40)]
+  static let shapes = [
+    (1, 1, 1), (3, 5, 7), (16, 16, 16), (33, 65, 17), (64, 1, 9), (1, 40, 40), (3000, 9, 40),
+    (40, 9, 3000),
+  ]
 
   @Test("Products agree with a naive loop in all four transpose cases", arguments: shapes)
   func naive(m: Int, n: Int, k: Int) {

@@ -35,25 +35,26 @@ struct WinogradTiles: Sendable {
         @inline(__always) func d(_ row: Int) -> UnsafePointer<Float> {
           mapLine(line, row - 1).map { x + $0 } ?? UnsafePointer(strips + 4 * strip)
         }
-        let (d0, d1, d2, d3, to) = (d(0), d(1), d(2), d(3), strips + channels)
-        for i in stride(from: 0, to: size, by: Self.lanes) {
+        let (d0, d1, d2, d3) = (d(0), d(1), d(2), d(3))
+        let to = Four(strips + channels, every: strip)
+        forEachVector(size) { i in
           let (a, b, c, d) = (d0.vector(i), d1.vector(i), d2.vector(i), d3.vector(i))
-          to.set(i, a - c)
-          to.set(strip + i, b + c)
-          to.set(2 * strip + i, c - b)
-          to.set(3 * strip + i, b - d)
+          to.a.set(i, a - c)
+          to.b.set(i, b + c)
+          to.c.set(i, c - b)
+          to.d.set(i, b - d)
         }
         for tile in 0..<across {
           for row in 0..<4 {
-            let from = strips + row * strip + 2 * tile * channels
-            let to = v + 4 * row * place + (number * across + tile) * channels
-            for i in stride(from: 0, to: channels, by: Self.lanes) {
-              let (a, b) = (from.vector(i), from.vector(channels + i))
-              let (c, d) = (from.vector(2 * channels + i), from.vector(3 * channels + i))
-              to.set(i, a - c)
-              to.set(place + i, b + c)
-              to.set(2 * place + i, c - b)
-              to.set(3 * place + i, b - d)
+            let from = Four(strips + row * strip + 2 * tile * channels, every: channels)
+            let to = Four(
+              v + 4 * row * place + (number * across + tile) * channels, every: place)
+            forEachVector(channels) { i in
+              let (b, c) = (from.b.vector(i), from.c.vector(i))
+              to.a.set(i, from.a.vector(i) - c)
+              to.b.set(i, b + c)
+              to.c.set(i, c - b)
+              to.d.set(i, b - from.d.vector(i))
             }
           }
         }
@@ -71,33 +72,35 @@ struct WinogradTiles: Sendable {
         strips.update(repeating: 0, count: 4 * strip)
         for tile in 0..<across {
           for row in 0..<4 {
-            let from = v + 4 * row * place + (number * across + tile) * channels
-            let to = strips + row * strip + 2 * tile * channels
-            for i in stride(from: 0, to: channels, by: Self.lanes) {
-              let (a, b) = (from.vector(i), from.vector(place + i))
-              let (c, d) = (from.vector(2 * place + i), from.vector(3 * place + i))
-              to.add(i, a)
-              to.add(channels + i, b - c + d)
-              to.add(2 * channels + i, b + c - a)
-              to.set(3 * channels + i, -d)
+            let from = Four(
+              v + 4 * row * place + (number * across + tile) * channels, every: place)
+            let to = Four(strips + row * strip + 2 * tile * channels, every: channels)
+            forEachVector(channels) { i in
+              let (a, b) = (from.a.vector(i), from.b.vector(i))
+              let (c, d) = (from.c.vector(i), from.d.vector(i))
+              to.a.add(i, a)
+              to.b.add(i, b - c + d)
+              to.c.add(i, b + c - a)
+              to.d.set(i, -d)
             }
           }
         }
-        let from = strips + channels
-        for row in 0..<4 {
-          guard let to = mapLine(line, row - 1).map({ x + $0 }) else { continue }
-          for i in stride(from: 0, to: size, by: Self.lanes) {
-            switch row {
-            case 0: to.add(i, from.vector(i))
-            case 1:
-              to.add(
-                i,
-                from.vector(strip + i) - from.vector(2 * strip + i) + from.vector(3 * strip + i))
-            case 2: to.add(i, from.vector(strip + i) + from.vector(2 * strip + i) - from.vector(i))
-            default: to.add(i, -from.vector(3 * strip + i))
-            }
+        let from = Four(strips + channels, every: strip)
+        func to(_ row: Int) -> UnsafeMutablePointer<Float>? {
+          mapLine(line, row - 1).map { x + $0 }
+        }
+        if let to = to(0) { forEachVector(size) { i in to.add(i, from.a.vector(i)) } }
+        if let to = to(1) {
+          forEachVector(size) { i in
+            to.add(i, from.b.vector(i) - from.c.vector(i) + from.d.vector(i))
           }
         }
+        if let to = to(2) {
+          forEachVector(size) { i in
+            to.add(i, from.b.vector(i) + from.c.vector(i) - from.a.vector(i))
+          }
+        }
+        if let to = to(3) { forEachVector(size) { i in to.add(i, -from.d.vector(i)) } }
       }
     }
   }
@@ -123,15 +126,19 @@ struct WinogradTiles: Sendable {
             corner[i] < 0 ? extra + channels : y + corner[i]
           }
           let (y00, y01, y10, y11) = (output(0), output(1), output(2), output(3))
-          for i in stride(from: 0, to: channels, by: Self.lanes) {
-            // Rows of M A, two numbers each.
-            @inline(__always) func half(_ row: Int) -> (Vector, Vector) {
-              let from = from + (4 * row * place + i)
-              let (b, c) = (from.vector(place), from.vector(2 * place))
-              return (from.vector(0) + b + c, b - c - from.vector(3 * place))
+          let bias = UnsafePointer(extra)
+          let rows = (
+            Four(from, every: place), Four(from + 4 * place, every: place),
+            Four(from + 8 * place, every: place), Four(from + 12 * place, every: place)
+          )
+          forEachVector(channels) { i in
+            // A row of M A, two numbers.
+            @inline(__always) func half(_ row: Four<UnsafePointer<Float>>) -> (Vector, Vector) {
+              let (b, c) = (row.b.vector(i), row.c.vector(i))
+              return (row.a.vector(i) + b + c, b - c - row.d.vector(i))
             }
-            let (a, b, c, d) = (half(0), half(1), half(2), half(3))
-            let bias = UnsafePointer(extra).vector(i)
+            let (a, b, c, d) = (half(rows.0), half(rows.1), half(rows.2), half(rows.3))
+            let bias = bias.vector(i)
             y00.set(i, a.0 + b.0 + c.0 + bias)
             y01.set(i, a.1 + b.1 + c.1 + bias)
             y10.set(i, b.0 - c.0 - d.0 + bias)
@@ -157,19 +164,24 @@ struct WinogradTiles: Sendable {
             corner[i] < 0 ? zeros : y + corner[i]
           }
           let (y00, y01, y10, y11) = (output(0), output(1), output(2), output(3))
-          for i in stride(from: 0, to: channels, by: Self.lanes) {
+          let rows = (
+            Four(to, every: place), Four(to + 4 * place, every: place),
+            Four(to + 8 * place, every: place), Four(to + 12 * place, every: place)
+          )
+          forEachVector(channels) { i in
             let (a, b, c, d) = (y00.vector(i), y01.vector(i), y10.vector(i), y11.vector(i))
-            @inline(__always) func setRow(_ row: Int, _ a: Vector, _ b: Vector) {
-              let to = to + (4 * row * place + i)
-              to.set(0, a)
-              to.set(place, a + b)
-              to.set(2 * place, a - b)
-              to.set(3 * place, -b)
+            @inline(__always) func set(
+              _ row: Four<UnsafeMutablePointer<Float>>, _ a: Vector, _ b: Vector
+            ) {
+              row.a.set(i, a)
+              row.b.set(i, a + b)
+              row.c.set(i, a - b)
+              row.d.set(i, -b)
             }
-            setRow(0, a, b)
-            setRow(1, a + c, b + d)
-            setRow(2, a - c, b - d)
-            setRow(3, -c, -d)
+            set(rows.0, a, b)
+            set(rows.1, a + c, b + d)
+            set(rows.2, a - c, b - d)
+            set(rows.3, -c, -d)
           }
         }
       }
@@ -212,6 +224,27 @@ struct WinogradTiles: Sendable {
 }
 
 private typealias Vector = SIMD8<Float>
+
+/// Four places at equal distances, so that loops need no arithmetic but that of their index.
+private struct Four<Pointer: Strideable> where Pointer.Stride == Int {
+  let a, b, c, d: Pointer
+
+  @inline(__always) init(_ first: Pointer, every distance: Int) {
+    a = first
+    b = first.advanced(by: distance)
+    c = first.advanced(by: 2 * distance)
+    d = first.advanced(by: 3 * distance)
+  }
+}
+
+/// Calls `body` with the first index of every vector among `count` numbers.
+@inline(__always) private func forEachVector(_ count: Int, _ body: (Int) -> Void) {
+  var i = 0
+  while i < count {
+    body(i)
+    i &+= WinogradTiles.lanes
+  }
+}
 
 extension UnsafePointer<Float> {
   @inline(__always) fileprivate func vector(_ i: Int) -> Vector {

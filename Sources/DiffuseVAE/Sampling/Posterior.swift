@@ -56,7 +56,8 @@ public struct EvidenceLowerBound: Codable, Equatable, Sendable {
 extension Model {
   /// Means over some images, one draw of z for each: as the log of the training says them.
   ///
-  /// - Throws: ``UserError`` for the unconditional baseline, which has no VAE.
+  /// - Throws: ``UserError`` for the unconditional baseline, which has no VAE, and for a VAE whose
+  ///   output is not finite.
   public func evidenceLowerBound(
     of images: ByteImages, threads: Int
   ) throws -> EvidenceLowerBound {
@@ -64,6 +65,7 @@ extension Model {
     let terms = try means(
       of: VAEObjective(), vae, over: images, seed: Stage.vae.seed(configuration.training.seed),
       threads: threads)
+    guard terms.allSatisfy(\.isFinite) else { throw UserError("the VAE's ELBO is not finite") }
     return EvidenceLowerBound(reconstruction: -terms[1], divergence: terms[2])
   }
 }

@@ -39,8 +39,8 @@ public struct Reference: Sendable {
     let most = min(count, images.count)
     guard most >= Self.counts.lowerBound else {
       throw UserError(
-        "\(data.name): has \(images.count) training images, of which \(count) are to be compared; "
-          + "it takes \(Self.counts.lowerBound) or more")
+        "\(data.name): \(most) training images are too few to compare with; it takes "
+          + "\(Self.counts.lowerBound) or more")
     }
     let outputs = try extractor.outputs(of: images, threads: threads)
     self.extractor = extractor

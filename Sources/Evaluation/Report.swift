@@ -89,7 +89,7 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
   /// The columns of the table, with the widths that they have on a terminal.
   private static let columns = [
     ("images", 30), ("steps", 5), ("count", 6), ("Fréchet", 8), ("pixels", 7),
-    ("kernel (95 %)", 22), ("precision", 9), ("recall", 6), ("classes", 7),
+    ("kernel (95 %)", 25), ("precision", 9), ("recall", 6), ("classes", 7),
     ("inception", 9), ("s/image", 8),
   ]
 

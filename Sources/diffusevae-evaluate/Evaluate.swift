@@ -33,7 +33,7 @@ struct Evaluate: ParsableCommand {
       """, valueName: "path"))
   var samples: String?
 
-  @Option(help: "Images of each row, 4...1000000; as many as there are test images if not given.")
+  @Option(help: "Images of each row, 4...1000000; if not given, as many as test images, or 10000.")
   var count: Int?
 
   @Option(
@@ -93,7 +93,7 @@ struct Evaluate: ParsableCommand {
     request.steps = steps ?? request.steps
     request.priors = prior.isEmpty ? request.priors : prior
     let folder = out ?? (samples == nil ? run.map { "\($0.folder)/evaluation" } : nil)
-    try session.evaluate(subject, request, folder: folder) { print($0) }
+    try session.evaluate(subject, request, folder: folder, show: Session.show)
   }
 }
 

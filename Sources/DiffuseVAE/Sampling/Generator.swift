@@ -95,6 +95,11 @@ public struct Generator: Sendable {
           temperature: options.temperature)
       }
     }
+    return drafts(indices, z: z)
+  }
+
+  /// The same, of given z, `[indices, latent]`.
+  func drafts(_ indices: [Int], z: Matrix?) -> [Draft] {
     let starts = RandomStream(seed: options.seed, purpose: .start)
     return indices.enumerated().map { place, index in
       Draft(

@@ -30,11 +30,7 @@ extension Generator {
 
   private func drafts(of z: Matrix) throws -> [Draft] {
     try check(count: z.rows)
-    return try drafts(Array(0..<z.rows)).enumerated().map { row, draft in
-      var draft = draft
-      draft.z = z.rows(row..<row + 1)
-      return draft
-    }
+    return drafts(Array(0..<z.rows), z: z)
   }
 
   private func vae() throws -> VAE {

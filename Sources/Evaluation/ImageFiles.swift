@@ -18,7 +18,8 @@ extension ByteImages {
       try isFolder.boolValue ? Self.folder(path, shape) : Self.array(path, shape)
     let count = bytes.count / shape.count
     guard Reference.counts.contains(count) else {
-      throw UserError("\(path): holds \(count) images; it takes \(Reference.counts) to be scored")
+      throw UserError(
+        "\(path): the number of images is \(count); it must be in \(Reference.counts)")
     }
     self.init(
       count: count, height: shape.height, width: shape.width,

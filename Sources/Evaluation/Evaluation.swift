@@ -61,7 +61,7 @@ public struct EvaluationRequest: Sendable {
 
 extension Reference {
   /// Scores images that were there.
-  public func row(_ name: String, _ images: ByteImages) throws -> EvaluationRow {
+  func row(_ name: String, _ images: ByteImages) throws -> EvaluationRow {
     EvaluationRow(
       images: name, count: images.count, steps: nil, secondsPerImage: nil,
       scores: try scores(of: images))
@@ -72,10 +72,11 @@ extension Reference {
   /// - Parameters:
   ///   - test: real images to reconstruct, 4 or more; nil to leave that out.
   ///   - each: is given every row with its images as soon as there is one.
-  public func rows(
+  func rows(
     of run: Run, _ request: EvaluationRequest, test: ByteImages?,
     each: (EvaluationRow, ByteImages) throws -> Void
   ) throws {
+    let model = try Model(of: run, prior: request.priors.first)
     func record(
       _ name: String, steps: Int? = nil, count: Int? = nil,
       _ make: (Int) throws -> Matrix
@@ -86,13 +87,12 @@ extension Reference {
       let pixels = try make(count)
       let seconds = (clock.now - start) / .seconds(1)
       // What is scored is what would be saved: bytes.
-      let images = ByteImages(pixels, shape: extractor.shape)
+      let images = ByteImages(pixels, shape: model.shape)
       let row = EvaluationRow(
         images: name, count: images.count, steps: steps,
         secondsPerImage: seconds / Double(images.count), scores: try scores(of: images))
       try each(row, images)
     }
-    let model = try Model(of: run, prior: request.priors.first)
     let generator = try request.generator(model, steps: request.options.steps)
     if model.vae != nil, let test {
       let z = try generator.latents(of: test.first(request.count))

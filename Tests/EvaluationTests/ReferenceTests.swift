@@ -117,6 +117,16 @@ import Testing
     #expect(scores.frechet > 0)
   }
 
+  @Test("Neighbourhoods and kernels are compared with images from all over the set")
+  func spread() throws {
+    let (images, reference) = (try digits().training, try reference(count: 1000))
+    #expect(reference.features.rows == 1000)
+    // Two of every three.
+    let features = try reference.extractor.features(of: images, threads: 2)
+    let all = Array(0..<1500)
+    #expect(reference.features == features.rows(at: all.filter { $0 % 3 != 2 }))
+  }
+
   @Test("Large images are compared without the covariance of their pixels")
   func large() throws {
     try inTemporaryFolder { folder in

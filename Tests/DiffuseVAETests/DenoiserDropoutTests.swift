@@ -102,7 +102,9 @@ import Testing
     try inTemporaryFolder { runs in
       let networks = try ["0", "0.3"].map { rate in
         let run = try trainedRun(in: runs, name: rate, small("denoiser.dropout=\(rate)"))
-        return try [Stage.vae, .prior, .denoiser].map { try SafeTensors.read(run.weightsFile($0)).tensors }
+        return try [Stage.vae, .prior, .denoiser].map {
+          try SafeTensors.read(run.weightsFile($0)).tensors
+        }
       }
       #expect(networks[0][..<2] == networks[1][..<2])
       #expect(networks[0][2] != networks[1][2])

@@ -55,13 +55,16 @@ import Testing
     // The encoder's output is [mean | ln variance].
     let posterior = vae.encoder(images.pixels(0..<300))
     let noise = RandomStream(seed: 0, purpose: .latentNoise).normal(rows: 0..<300, columns: 4)
+    var worst = 0.0
     for row in 0..<300 {
       for i in 0..<4 {
         let deviation = exp(Double(posterior[row, 4 + i]) / 2)
         let expected = Double(posterior[row, i]) + deviation * Double(noise[row, i])
-        #expect(abs(Double(z[row, i]) - expected) < 1e-4 * (1 + abs(expected)))
+        worst = max(worst, abs(Double(z[row, i]) - expected) / (1 + abs(expected)))
       }
     }
+    // Single precision, and sums of 24 and 30 numbers that may round in another order.
+    #expect(worst < 1e-5)
     for threads in [1, 3] {
       let other = try self.generator(threads: threads)
       #expect(try other.latents(of: images) == z)

@@ -26,6 +26,12 @@ public enum Session {
     return Logger(label: command)
   }
 
+  /// Prints a line, at once even into a pipe.
+  public static func show(_ line: String) {
+    print(line)
+    fflush(nil)
+  }
+
   /// One line on what the products run on. A kernel that the environment pins is named, since it
   /// may be slower than what the processor can do.
   public static func describe(threads: Int) -> String {

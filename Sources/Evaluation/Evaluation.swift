@@ -20,40 +20,48 @@ public struct EvaluationRow: Codable, Equatable, Sendable {
 public struct EvaluationRequest: Sendable {
   /// Images of each row, if not said otherwise.
   public var count: Int
-  /// Numbers of steps, each with a number of images; nil for ``count``.
-  public var steps: [(steps: Int, count: Int?)]
+  /// What new images are refined in.
+  public var steps: StepList
+  /// How images are drawn. Its number of steps is that in which test images are refined.
   public var options: SamplingOptions
-  /// Priors to draw the VAE's images from; the first one is that of the refined images.
+  /// Priors to draw the VAE's images from; the first one is that of the refined images. None for
+  /// the unconditional baseline.
   public var priors: [PriorSettings.Kind]
 
   /// What a configuration says: its sampler and steps; its prior, and N(0, I) to compare with.
   public init(_ configuration: Configuration, count: Int, threads: Int) {
     self.count = count
     options = SamplingOptions(configuration.sampling, threads: threads)
-    steps = [(options.steps, nil)]
-    priors = configuration.prior.kind == .normal ? [.normal] : [configuration.prior.kind, .normal]
+    steps = StepList(steps: options.steps)
+    let prior = configuration.prior.kind
+    priors = !configuration.hasVAE ? [] : prior == .normal ? [.normal] : [prior, .normal]
   }
 
   /// Refuses what cannot be done, before hours of work.
   func check(_ run: Run, _ data: Dataset) throws {
-    let hasVAE = try run.configuration().hasVAE
-    for prior in hasVAE ? priors : [] {
+    for prior in priors.isEmpty ? [nil] : priors.map(Optional.some) {
       let model = try Model(of: run, prior: prior)
       guard model.shape == data.shape else {
         throw UserError("\(data.name): images are \(data.shape), the run's are \(model.shape)")
       }
-      for (steps, _) in steps {
-        var options = options
-        options.steps = steps
-        _ = try Generator(model, options)
+      for entry in steps.entries {
+        try generator(model, steps: entry.steps).check(count: entry.count ?? count)
       }
+      try generator(model, steps: options.steps).check(count: count)
     }
+  }
+
+  /// With the options as they are, but for the number of steps.
+  fileprivate func generator(_ model: Model, steps: Int) throws -> Generator {
+    var options = options
+    options.steps = steps
+    return try Generator(model, options)
   }
 }
 
 extension Reference {
   /// Scores images that were there.
-  public func row(_ name: String, _ images: ByteImages) throws -> EvaluationRow {
+  func row(_ name: String, _ images: ByteImages) throws -> EvaluationRow {
     EvaluationRow(
       images: name, count: images.count, steps: nil, secondsPerImage: nil,
       scores: try scores(of: images))
@@ -62,12 +70,13 @@ extension Reference {
   /// Scores everything that a run can make, a row at a time.
   ///
   /// - Parameters:
-  ///   - test: real images to reconstruct; nil to leave that out.
+  ///   - test: real images to reconstruct, 4 or more; nil to leave that out.
   ///   - each: is given every row with its images as soon as there is one.
-  public func rows(
+  func rows(
     of run: Run, _ request: EvaluationRequest, test: ByteImages?,
     each: (EvaluationRow, ByteImages) throws -> Void
   ) throws {
+    let model = try Model(of: run, prior: request.priors.first)
     func record(
       _ name: String, steps: Int? = nil, count: Int? = nil,
       _ make: (Int) throws -> Matrix
@@ -78,35 +87,28 @@ extension Reference {
       let pixels = try make(count)
       let seconds = (clock.now - start) / .seconds(1)
       // What is scored is what would be saved: bytes.
-      let images = ByteImages(pixels, shape: extractor.shape)
+      let images = ByteImages(pixels, shape: model.shape)
       let row = EvaluationRow(
         images: name, count: images.count, steps: steps,
         secondsPerImage: seconds / Double(images.count), scores: try scores(of: images))
       try each(row, images)
     }
-    let hasVAE = try run.configuration().hasVAE
-    let model = try Model(of: run, prior: hasVAE ? request.priors.first : nil)
-    func generator(_ steps: Int) throws -> Generator {
-      var options = request.options
-      options.steps = steps
-      return try Generator(model, options)
-    }
-    let generators = try request.steps.map { try generator($0.steps) }
-    if hasVAE, let test, let last = generators.first {
-      let z = try last.latents(of: test.first(request.count))
-      try record("reconstructions of test images") { _ in try last.reconstructions(of: z) }
-      let steps = request.options.steps
-      try record("the same, refined", steps: steps) { _ in
-        try generator(steps).images(of: z)
+    let generator = try request.generator(model, steps: request.options.steps)
+    if model.vae != nil, let test {
+      let z = try generator.latents(of: test.first(request.count))
+      try record("reconstructions of test images") { _ in try generator.reconstructions(of: z) }
+      try record("the same, refined", steps: request.options.steps) { _ in
+        try generator.images(of: z)
       }
     }
-    for prior in hasVAE ? request.priors : [] {
+    for prior in request.priors {
       let generator = try Generator(Model(of: run, prior: prior), request.options)
       try record("VAE alone, prior \(prior)") { try generator.reconstructions(0..<$0) }
     }
-    for (generator, wanted) in zip(generators, request.steps) {
-      let name = hasVAE ? "DiffuseVAE, prior \(request.priors[0])" : "diffusion"
-      try record(name, steps: wanted.steps, count: wanted.count) { try generator.images(0..<$0) }
+    let name = request.priors.first.map { "DiffuseVAE, prior \($0)" } ?? "diffusion"
+    for entry in request.steps.entries {
+      let generator = try request.generator(model, steps: entry.steps)
+      try record(name, steps: entry.steps, count: entry.count) { try generator.images(0..<$0) }
     }
   }
 }

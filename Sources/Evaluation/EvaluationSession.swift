@@ -3,31 +3,57 @@ import Formats
 import Logging
 import Neural
 
+/// What is compared with the training images.
+public enum EvaluationSubject {
+  /// Everything that a run can make.
+  case run(Run)
+  /// Images that are there, and where they are from.
+  case images(String, ByteImages)
+}
+
 /// What `diffusevae-evaluate` does with one data set.
 public struct EvaluationSession {
   let data: Dataset
-  let seed: UInt64
+  let extractors: String
+  let fit: Bool
   let threads: Int
   let logger: Logger
 
-  public init(_ data: Dataset, seed: UInt64, threads: Int, logger: Logger) {
-    (self.data, self.seed, self.threads, self.logger) = (data, seed, threads, logger)
+  /// - Parameters:
+  ///   - extractors: folder of all extractors.
+  ///   - fit: whether to train and store one where there is none.
+  public init(_ data: Dataset, extractors: String, fit: Bool, threads: Int, logger: Logger) {
+    (self.data, self.extractors, self.fit) = (data, extractors, fit)
+    (self.threads, self.logger) = (threads, logger)
   }
 
-  /// Images of each row: as many as there are test images, so that these are a floor to the rest;
-  /// 10 000 if there are none.
-  public var count: Int { data.test?.count ?? 10_000 }
+  /// Held-out images, if there are enough of them to be scored.
+  private var test: ByteImages? {
+    data.test.flatMap { Reference.counts.contains($0.count) ? $0 : nil }
+  }
+
+  /// What is meant by the path of some images, or else a run; nil for neither.
+  ///
+  /// - Throws: ``UserError`` or `FormatError` for a path of anything but images of the set's size.
+  public func subject(_ run: Run?, samples: String?) throws -> EvaluationSubject? {
+    guard let samples else { return run.map { .run($0) } }
+    return .images(samples, try ByteImages(samples: samples, shape: data.shape))
+  }
+
+  /// Images of each row, if not said otherwise: as many as there are test images, so that these
+  /// are a floor to the rest, or 10 000 if there are none.
+  public func count(of subject: EvaluationSubject) -> Int {
+    if case .images(_, let images) = subject { return images.count }
+    return test?.count ?? 10_000
+  }
 
   /// The extractor to compare by: the stored one, random features if there is none.
   ///
-  /// - Parameters:
-  ///   - folder: of all extractors.
-  ///   - fit: to train and store one where there is none.
   /// - Throws: ``UserError`` when one is to be trained and there are no labels.
-  public func extractor(in folder: String, fit: Bool) throws -> Extractor {
-    let stored = try Extractor.load(for: data, in: folder)
-    if let stored {
-      logger.info("\(Extractor.path(for: data, in: folder)): \(stored)")
+  @discardableResult public func extractor() throws -> Extractor {
+    let path = Extractor.path(for: data, in: extractors)
+    if let stored = try Extractor.load(for: data, in: extractors) {
+      logger.info("\(path): \(stored)")
       return stored
     }
     guard fit else {
@@ -37,6 +63,8 @@ public struct EvaluationSession {
       logger.warning("features are random and say little; \(hint)")
       return try .random(shape: data.shape)
     }
+    // Before the work, not after it.
+    try makeFolder(extractors)
     var progress = Progress(firstStep: 0)
     let extractor = try Extractor.fit(on: data, seed: 0, threads: threads) { report in
       progress.show(step: report.step, total: report.total, batch: report.batch) {
@@ -44,7 +72,7 @@ public struct EvaluationSession {
       }
     }
     progress.pause()
-    let path = try extractor.save(in: folder)
+    try extractor.save(in: extractors)
     logger.info("\(path): \(extractor)")
     return extractor
   }
@@ -52,37 +80,37 @@ public struct EvaluationSession {
   /// Measures everything that is asked for, and shows the table line by line.
   ///
   /// - Parameters:
-  ///   - run: to measure; nil for `samples` that are of none.
-  ///   - samples: a file or folder of images to score instead of what the run makes.
   ///   - folder: to write the report to; nil to write nothing.
   ///   - show: takes lines of the table.
   public func evaluate(
-    _ run: Run?, samples: String?, by extractor: Extractor, _ request: EvaluationRequest,
-    folder: String?, show: (String) -> Void
+    _ subject: EvaluationSubject, _ request: EvaluationRequest, folder: String?,
+    show: (String) -> Void
   ) throws {
-    let given = try samples.map { try ByteImages(samples: $0, shape: data.shape) }
     // A model of other images, or mistakes in the request, before anything is computed.
-    let runToDraw = samples == nil ? run : nil
-    try runToDraw.map { try request.check($0, data) }
-    let most = max(request.count, given?.count ?? 0)
+    if case .run(let run) = subject { try request.check(run, data) }
+    if let folder { try makeFolder(folder) }
     let reference = try Reference(
-      data, extractor: extractor, count: most, seed: seed, threads: threads)
-    let elbo = try runToDraw.flatMap(lowerBound)
-    var report = EvaluationReport(run: runToDraw?.name, reference, data: data, elbo: elbo)
+      data, extractor: extractor(), count: request.count, seed: request.options.seed,
+      threads: threads)
+    if let few = data.test?.count, test == nil {
+      logger.warning("\(data.name) has \(few) test images, too few to be scored; they are left out")
+    }
+    var report = try EvaluationReport(
+      run: subject.run?.name, reference, data: data, elbo: subject.run.flatMap(lowerBound))
     logger.info("\(report.sentences)")
     show(EvaluationReport.heading)
     func add(_ row: EvaluationRow, _ images: ByteImages) throws {
       show(row.line)
       try report.add(row, images, in: folder)
     }
-    if let test = data.test?.first(given?.count ?? request.count) {
+    if let test = test?.first(request.count) {
       try add(reference.row("test images", test), test)
     }
-    if let given, let samples {
-      try add(reference.row(samples, given), given)
-    } else if let run {
-      try reference.rows(of: run, request, test: data.test, each: add)
+    switch subject {
+    case .run(let run): try reference.rows(of: run, request, test: test, each: add)
+    case .images(let name, let images): try add(reference.row(name, images), images)
     }
+    if let folder { logger.info("written to \(folder)") }
   }
 
   /// Of the test images by the VAE of a run; nil without either.
@@ -90,5 +118,12 @@ public struct EvaluationSession {
     guard let test = data.test, try run.configuration().hasVAE else { return nil }
     let model = try Model(of: run, needsDenoiser: false, prior: .normal)
     return try model.evidenceLowerBound(of: test, threads: threads)
+  }
+}
+
+extension EvaluationSubject {
+  fileprivate var run: Run? {
+    if case .run(let run) = self { return run }
+    return nil
   }
 }

@@ -33,11 +33,7 @@ extension Extractor {
   ///   need no file; `FormatError` when the file cannot be written.
   @discardableResult public func save(in folder: String) throws -> String {
     guard let origin else { throw UserError("\(folder): random features are not stored") }
-    do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw UserError("\(folder): the folder cannot be made (\(error.reason))")
-    }
+    try makeFolder(folder)
     let metadata = [
       "part": "extractor", "version": Self.version, "data": origin.data,
       "fingerprint": origin.fingerprint, "image": shape.description,

@@ -4,7 +4,7 @@ import Foundation
 import Neural
 
 extension ByteImages {
-  /// Anybody's images: an NPY file, `[N, H, W, C]`, or `[N, H, W]` of grey ones, of bytes or of
+  /// Anybody's images, 4 or more: an NPY file, `[N, H, W, C]`, or `[N, H, W]` of grey ones, of bytes or of
   /// numbers in [0, 1]; or a folder of PNG files, which are read in the order of their names.
   ///
   /// - Parameter shape: what each image must be.
@@ -16,8 +16,13 @@ extension ByteImages {
     }
     let bytes =
       try isFolder.boolValue ? Self.folder(path, shape) : Self.array(path, shape)
+    let count = bytes.count / shape.count
+    guard Reference.counts.contains(count) else {
+      throw UserError(
+        "\(path): the number of images is \(count); it must be in \(Reference.counts)")
+    }
     self.init(
-      count: bytes.count / shape.count, height: shape.height, width: shape.width,
+      count: count, height: shape.height, width: shape.width,
       channels: shape.channels, bytes: bytes)
   }
 

@@ -34,13 +34,9 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
   public mutating func add(_ row: EvaluationRow, _ images: ByteImages, in folder: String?) throws {
     rows.append(row)
     guard let folder else { return }
-    do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw UserError("\(folder): the folder cannot be made (\(error.reason))")
-    }
+    try makeFolder(folder)
     let shape = ImageShape(height: images.height, width: images.width, channels: images.channels)
-    try ImageOutput.sheet("\(folder)/\(row.sheet)").write(
+    try ImageOutput.sheet("\(folder)/\(sheet(rows.count - 1))").write(
       images.pixels(0..<min(64, images.count)), shape: shape)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
@@ -61,8 +57,18 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
 
       """
     for row in rows { text += row.line + "\n" }
-    for row in rows { text += "\n## \(row.title)\n\n![\(row.title)](\(row.sheet))\n" }
+    for (index, row) in rows.enumerated() {
+      text += "\n## \(row.title)\n\n![\(row.title)](\(sheet(index)))\n"
+    }
     return text
+  }
+
+  /// The name of a row's sheet of images. Rows may have the same title, but not the same number.
+  private func sheet(_ index: Int) -> String {
+    let words = rows[index].title.lowercased().split {
+      !$0.isASCII || !($0.isLetter || $0.isNumber)
+    }
+    return (["\(index + 1)"] + words).joined(separator: "-").prefix(100) + ".png"
   }
 
   /// What the numbers are.
@@ -83,7 +89,7 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
   /// The columns of the table, with the widths that they have on a terminal.
   private static let columns = [
     ("images", 30), ("steps", 5), ("count", 6), ("Fréchet", 8), ("pixels", 7),
-    ("kernel (95 %)", 22), ("precision", 9), ("recall", 6), ("classes", 7),
+    ("kernel (95 %)", 25), ("precision", 9), ("recall", 6), ("classes", 7),
     ("inception", 9), ("s/image", 8),
   ]
 
@@ -105,7 +111,7 @@ extension EvaluationRow {
     let s = scores
     return EvaluationReport.line([
       images, steps.map { "\($0)" } ?? "", "\(count)", s.frechet.digits(3),
-      s.pixelFrechet.digits(3),
+      s.pixelFrechet?.digits(3) ?? "–",
       "\(s.kernel.digits(3)) (\(s.kernelLow.digits(3))…\(s.kernelHigh.digits(3)))",
       s.precision.digits(3), s.recall.digits(3), s.classDistance?.digits(3) ?? "–",
       s.inceptionScore?.digits(2) ?? "–", secondsPerImage?.digits(5) ?? "",
@@ -114,11 +120,5 @@ extension EvaluationRow {
 
   fileprivate var title: String {
     images + (steps.map { ", \($0) step\($0 == 1 ? "" : "s")" } ?? "")
-  }
-
-  /// The name of its sheet of images.
-  fileprivate var sheet: String {
-    let words = title.lowercased().split { !$0.isASCII || !($0.isLetter || $0.isNumber) }
-    return words.joined(separator: "-") + ".png"
   }
 }

@@ -3,19 +3,13 @@ import DiffuseVAE
 
 extension PriorSettings.Kind: ExpressibleByArgument {}
 
-/// The options that every command which draws images has.
-public struct SamplingArguments: ParsableArguments {
+/// The options of every command that looks at a run.
+public struct RunArguments: ParsableArguments {
   @Option(help: "Run, by name or folder; the newest complete one if not given.")
   public var run: String?
 
   @Option(help: ArgumentHelp("Folder of all runs.", valueName: "folder"))
   public var runs = "runs"
-
-  @Option(help: "Steps of the sampler, 1 to the steps of the diffusion; exactly so many are taken.")
-  public var steps: Int?
-
-  @Option(help: "What the VAE's z is drawn from; as the run's configuration has it if not given.")
-  public var prior: PriorSettings.Kind?
 
   @Option(help: "Seed of all random numbers.")
   public var seed: UInt64 = 0
@@ -25,15 +19,30 @@ public struct SamplingArguments: ParsableArguments {
 
   public init() {}
 
+  public func open() throws -> Run { try Run.toSample(run, in: runs) }
+}
+
+/// The options that every command which draws images has.
+public struct SamplingArguments: ParsableArguments {
+  @OptionGroup public var chosen: RunArguments
+
+  @Option(help: "Steps of the sampler, 1 to the steps of the diffusion; exactly so many are taken.")
+  public var steps: Int?
+
+  @Option(help: "What the VAE's z is drawn from; as the run's configuration has it if not given.")
+  public var prior: PriorSettings.Kind?
+
+  public init() {}
+
   /// The run that is meant, its model, and how to draw from it as far as these options say.
   public func load(
     needsDenoiser: Bool = true
   ) throws -> (run: Run, model: Model, options: SamplingOptions) {
-    let run = try Run.toSample(run, in: runs)
+    let run = try chosen.open()
     let model = try Model(of: run, needsDenoiser: needsDenoiser, prior: prior)
-    var options = SamplingOptions(model.configuration.sampling, threads: threads)
+    var options = SamplingOptions(model.configuration.sampling, threads: chosen.threads)
     options.steps = steps ?? options.steps
-    options.seed = seed
+    options.seed = chosen.seed
     return (run, model, options)
   }
 }

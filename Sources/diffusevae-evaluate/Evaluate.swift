@@ -10,23 +10,13 @@ struct Evaluate: ParsableCommand {
     abstract: "Measures how far generated images are from the training images.",
     discussion: """
       Without any option: the newest complete run, by as many images as its data set has test \
-      images. Distances are between features of a small classifier of the data set's labels; --fit \
-      trains it, once per data set. Without it features are random.
+      images. The distances are those of the features of a small classifier of the data set; --fit \
+      trains it, once for each data set. Without it, features are random.
       """)
 
-  @Option(
-    name: .customLong("run"),
-    help: ArgumentHelp(
-      "Run, by name or folder; the newest complete one if not given.", valueName: "run"))
-  var named: String?
+  @OptionGroup var chosen: RunArguments
 
-  @Option(help: ArgumentHelp("Folder of all runs.", valueName: "folder"))
-  var runs = "runs"
-
-  @Option(
-    help: ArgumentHelp(
-      "Configuration whose data set is meant, where no run is: for --fit and --samples.",
-      valueName: "file"))
+  @Option(help: ArgumentHelp("Configuration of the data set, where no run is.", valueName: "file"))
   var config: String?
 
   @Flag(help: "Train the classifier of the data set first, if there is none yet.")
@@ -38,20 +28,18 @@ struct Evaluate: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      Score these images instead of a run's: X.npy, [N, H, W, C] in [0, 1] or bytes, or a folder \
-      of PNGs.
+      Score these images instead of a run's: X.npy, [N, H, W, C], numbers in [0, 1] or bytes; or \
+      a folder of PNGs.
       """, valueName: "path"))
   var samples: String?
 
-  @Option(help: "Images of each row, 4...1000000; as many as there are test images if not given.")
+  @Option(help: "Images of each row, 4...1000000; if not given, as many as test images, or 10000.")
   var count: Int?
 
   @Option(
     help: ArgumentHelp(
-      """
-      Numbers of steps to refine in, like 1,10,100,1000:500; the last means by 500 images only. \
-      As the run's configuration has it if not given.
-      """, valueName: "list"))
+      "Numbers of steps, like 1,10,1000:500 (the last by 500 images); the run's if not given.",
+      valueName: "list"))
   var steps: StepList?
 
   @OptionGroup var sampler: SamplerArguments
@@ -59,49 +47,54 @@ struct Evaluate: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      What the VAE's z is drawn from; repeat it to compare the VAE under several, the first of \
-      which is refined. The configuration's, and normal, if not given.
+      What the VAE's z is drawn from. Give it twice to compare two; images are refined under the \
+      first. The configuration's, and normal, if not given.
       """, valueName: "prior"))
   var prior: [PriorSettings.Kind] = []
 
   @Option(
     help: ArgumentHelp(
-      "Folder for evaluation.json, evaluation.md and sheets; evaluation in the run's if not given.",
-      valueName: "folder"))
+      """
+      Folder for evaluation.json, evaluation.md and sheets of images. If not given, evaluation in \
+      the run's folder, and none for --samples.
+      """, valueName: "folder"))
   var out: String?
 
-  @Option(help: "Seed of all random numbers.")
-  var seed: UInt64 = 0
-
-  @Option(help: "Threads, 1...1024. The results do not depend on it.")
-  var threads = Session.cores
-
   func validate() throws {
-    guard count.map({ (4...1_000_000).contains($0) }) ?? true else {
-      throw ValidationError("--count is \(count ?? 0); it must be in 4...1000000")
+    guard count.map(Reference.counts.contains) ?? true else {
+      throw ValidationError("--count is \(count ?? 0); it must be in \(Reference.counts)")
     }
-    guard config == nil || named == nil && (fit || samples != nil) else {
+    guard config == nil || chosen.run == nil && (fit || samples != nil) else {
       throw ValidationError("--config is for --fit and --samples, and not together with --run")
+    }
+    guard samples == nil || count == nil && steps == nil && prior.isEmpty && sampler.isEmpty else {
+      throw ValidationError("--samples takes no --count, --steps, --prior or sampler's option")
+    }
+    for (name, path) in [("--extractors", extractors), ("--out", out)] where path == "" {
+      throw ValidationError("\(name) must name a folder")
     }
   }
 
   func run() throws {
-    let logger = try Session.begin("diffusevae-evaluate", threads: threads)
-    let run = config == nil ? try Run.toSample(named, in: runs) : nil
-    let configuration = try run.map { try $0.configuration() } ?? Configuration(file: config ?? "")
-    let data = try Dataset(configuration.data)
-    let session = EvaluationSession(data, seed: seed, threads: threads, logger: logger)
-    let extractor = try session.extractor(in: extractors, fit: fit)
-    if run == nil && samples == nil { return }
-    var request = EvaluationRequest(configuration, count: count ?? session.count, threads: threads)
-    request.options.seed = seed
+    let logger = try Session.begin("diffusevae-evaluate", threads: chosen.threads)
+    let run = config == nil ? try chosen.open() : nil
+    let configuration = try run?.configuration() ?? Configuration(file: config ?? "")
+    let session = EvaluationSession(
+      try Dataset(configuration.data), extractors: extractors, fit: fit, threads: chosen.threads,
+      logger: logger)
+    guard let subject = try session.subject(run, samples: samples) else {
+      try session.extractor()
+      return
+    }
+    var request = EvaluationRequest(
+      configuration, count: count ?? session.count(of: subject), threads: chosen.threads)
+    request.options.seed = chosen.seed
     try sampler.apply(to: &request.options)
-    request.steps = steps?.entries ?? request.steps
+    request.steps = steps ?? request.steps
     request.priors = prior.isEmpty ? request.priors : prior
     let folder = out ?? (samples == nil ? run.map { "\($0.folder)/evaluation" } : nil)
-    try session.evaluate(
-      run, samples: samples, by: extractor, request, folder: folder
-    ) { print($0) }
-    if let folder { logger.info("written to \(folder)") }
+    try session.evaluate(subject, request, folder: folder, show: Session.show)
   }
 }
+
+extension StepList: ExpressibleByArgument {}

@@ -52,7 +52,7 @@ struct Sample: ParsableCommand {
   }
 
   func run() throws {
-    _ = try Session.begin("diffusevae-sample", threads: common.threads)
+    _ = try Session.begin("diffusevae-sample", threads: common.chosen.threads)
     var (run, model, options) = try common.load(needsDenoiser: stage == .all)
     let path = out ?? "\(run.folder)/samples.png"
     let output = try ImageOutput(path)

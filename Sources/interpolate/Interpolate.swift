@@ -55,7 +55,7 @@ struct Interpolate: ParsableCommand {
   }
 
   func run() throws {
-    _ = try Session.begin("interpolate", threads: common.threads)
+    _ = try Session.begin("interpolate", threads: common.chosen.threads)
     let (run, model, options) = try common.load()
     let path = out ?? "\(run.folder)/interpolation-\(space.rawValue).png"
     let output = try ImageOutput(path)

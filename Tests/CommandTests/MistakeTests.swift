@@ -89,6 +89,42 @@ import Testing
     (["diffusevae-sample", "--run", "nothing"], "runs/nothing: no such run"),
     (["diffusevae-sample", "--count", "0"], "--count is 0; it must be in 1...1000000"),
     (["diffusevae-sample", "--sampler", "euler"], "euler"),
+    (["diffusevae-evaluate"], "runs: no run that is complete here"),
+    (["diffusevae-evaluate", "--run", "nothing"], "runs/nothing: no such run"),
+    (["diffusevae-evaluate", "--count", "3"], "--count is 3; it must be in 4...1000000"),
+    (["diffusevae-evaluate", "--steps", "1:3"], "--steps"),
+    (["diffusevae-evaluate", "--out", ""], "--out must name a folder"),
+    (["diffusevae-evaluate", "--extractors", ""], "--extractors must name a folder"),
+    (["diffusevae-evaluate", "--config", "small.yaml"], "--config is for --fit and --samples"),
+    (["diffusevae-evaluate", "--config", "none.yaml", "--fit"], "none.yaml: cannot be read"),
+    (
+      ["diffusevae-evaluate", "--config", "small.yaml", "--run", "a", "--fit"],
+      "not together with --run"
+    ),
+    (
+      ["diffusevae-evaluate", "--config", "small.yaml", "--fit", "--threads", "0"],
+      "--threads is 0; it must be in 1...1024"
+    ),
+    (
+      ["diffusevae-evaluate", "--config", "small.yaml", "--fit", "--extractors", "file"],
+      "file: the folder cannot be made"
+    ),
+    (
+      ["diffusevae-evaluate", "--config", "small.yaml", "--samples", "none.npy"],
+      "none.npy: no such file or folder"
+    ),
+    (
+      ["diffusevae-evaluate", "--config", "small.yaml", "--samples", "file"],
+      "file: is not an NPY file"
+    ),
+    (
+      ["diffusevae-evaluate", "--config", "small.yaml", "--samples", "idx"],
+      "idx: there are no PNG files in this folder"
+    ),
+    (
+      ["diffusevae-evaluate", "--config", "small.yaml", "--samples", "x", "--steps", "3"],
+      "--samples takes no --count, --steps, --prior or sampler's option"
+    ),
     (["interpolate"], "--space"),
     (["interpolate", "--space", "xT", "--to", "3"], "an xT path holds z"),
   ]

@@ -106,15 +106,7 @@ public struct Run: Sendable {
 
   /// Makes the folders inside a run, where they are not there.
   func makeFolders() throws {
-    for part in ["state", "samples"] { try Self.makeFolder("\(folder)/\(part)") }
-  }
-
-  private static func makeFolder(_ path: String) throws {
-    do {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    } catch {
-      throw UserError("\(path): the folder cannot be made (\(error.reason))")
-    }
+    for part in ["state", "samples"] { try makeFolder("\(folder)/\(part)") }
   }
 
   /// A run by its name under `runs`, or by its path.

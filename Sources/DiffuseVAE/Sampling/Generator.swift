@@ -78,7 +78,7 @@ public struct Generator: Sendable {
   }
 
   /// Refuses more images than memory holds.
-  func check(count: Int) throws {
+  package func check(count: Int) throws {
     // Each image's noise and result, and a copy of either on the way.
     let images = 4 * 4 * count * model.shape.count
     let footprint = model.configuration.footprint(of: .denoiser, shape: model.shape)
@@ -95,6 +95,11 @@ public struct Generator: Sendable {
           temperature: options.temperature)
       }
     }
+    return drafts(indices, z: z)
+  }
+
+  /// The same, of given z, `[indices, latent]`.
+  func drafts(_ indices: [Int], z: Matrix?) -> [Draft] {
     let starts = RandomStream(seed: options.seed, purpose: .start)
     return indices.enumerated().map { place, index in
       Draft(

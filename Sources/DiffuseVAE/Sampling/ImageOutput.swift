@@ -56,11 +56,7 @@ public enum ImageOutput: Sendable {
       {
         throw UserError("\(path): the folder is not empty")
       }
-      do {
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-      } catch {
-        throw UserError("\(path): the folder cannot be made (\(error.reason))")
-      }
+      try makeFolder(path)
     }
   }
 

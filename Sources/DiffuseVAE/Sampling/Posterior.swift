@@ -30,11 +30,7 @@ extension Generator {
 
   private func drafts(of z: Matrix) throws -> [Draft] {
     try check(count: z.rows)
-    return try drafts(Array(0..<z.rows)).enumerated().map { row, draft in
-      var draft = draft
-      draft.z = z.rows(row..<row + 1)
-      return draft
-    }
+    return drafts(Array(0..<z.rows), z: z)
   }
 
   private func vae() throws -> VAE {
@@ -56,7 +52,8 @@ public struct EvidenceLowerBound: Codable, Equatable, Sendable {
 extension Model {
   /// Means over some images, one draw of z for each: as the log of the training says them.
   ///
-  /// - Throws: ``UserError`` for the unconditional baseline, which has no VAE.
+  /// - Throws: ``UserError`` for the unconditional baseline, which has no VAE, and for a VAE whose
+  ///   output is not finite.
   public func evidenceLowerBound(
     of images: ByteImages, threads: Int
   ) throws -> EvidenceLowerBound {
@@ -64,6 +61,7 @@ extension Model {
     let terms = try means(
       of: VAEObjective(), vae, over: images, seed: Stage.vae.seed(configuration.training.seed),
       threads: threads)
+    guard terms.allSatisfy(\.isFinite) else { throw UserError("the VAE's ELBO is not finite") }
     return EvidenceLowerBound(reconstruction: -terms[1], divergence: terms[2])
   }
 }

@@ -1,0 +1,111 @@
+import Formats
+import Foundation
+import Neural
+import Testing
+
+@testable import DiffuseVAE
+
+@Suite struct PosteriorTests {
+  /// Untrained, but shaken so that nothing is zero; 6×5 images.
+  private func generator(_ settings: String..., threads: Int = 2) throws -> Generator {
+    let configuration = try Configuration(
+      yaml: small().yaml, name: "resolved", overriding: settings)
+    let shape = ImageShape(height: 6, width: 5, channels: 1)
+    let vae = VAE(configuration.vae, pixels: shape.count, seed: 1).shaken(0.2)
+    let model = try Model(
+      configuration, shape: shape, vae: configuration.hasVAE ? vae : nil,
+      denoiser: MLPDenoiser(
+        configuration.denoiser, pixels: shape.count,
+        conditional: configuration.diffusion.condition, timesteps: 50, seed: 1
+      ).shaken(0.1))
+    var options = SamplingOptions(configuration.sampling, threads: threads)
+    options.batch = 16
+    return try Generator(model, options)
+  }
+
+  private func images(_ count: Int) -> ByteImages {
+    let numbers = RandomStream(seed: 2, purpose: .component).integers(
+      rows: 0..<30 * count, below: 256)
+    return ByteImages(
+      count: count, height: 6, width: 5, channels: 1, bytes: numbers.map { UInt8($0) })
+  }
+
+  @Test("Image i's own z, given, makes image i again, bit for bit", arguments: ["ddim", "ddpm"])
+  func ownLatents(sampler: String) throws {
+    let generator = try generator("sampling.sampler=\(sampler)")
+    let z = Matrix.stacked(try generator.drafts(Array(0..<20)).compactMap(\.z))
+    #expect(z.rows == 20)
+    #expect(try generator.images(of: z) == generator.images(0..<20))
+    #expect(try generator.reconstructions(of: z) == generator.reconstructions(0..<20))
+    // Of another z it is another image, but the same noise: only row 3 differs.
+    var other = z
+    other.replaceRow(3, by: z, 4)
+    let (changed, images) = (try generator.images(of: other), try generator.images(0..<20))
+    for row in 0..<20 {
+      #expect((changed.rows(row..<row + 1) == images.rows(row..<row + 1)) == (row != 3))
+    }
+  }
+
+  @Test("Latents are drawn from q(z|x): its mean, and its deviation times each image's own noise")
+  func draws() throws {
+    let generator = try generator()
+    let (images, vae) = (images(300), try #require(generator.model.vae))
+    let z = try generator.latents(of: images)
+    #expect(z.rows == 300 && z.columns == 4)
+    // The encoder's output is [mean | ln variance].
+    let posterior = vae.encoder(images.pixels(0..<300))
+    let noise = RandomStream(seed: 0, purpose: .latentNoise).normal(rows: 0..<300, columns: 4)
+    var worst = 0.0
+    for row in 0..<300 {
+      for i in 0..<4 {
+        let deviation = exp(Double(posterior[row, 4 + i]) / 2)
+        let expected = Double(posterior[row, i]) + deviation * Double(noise[row, i])
+        worst = max(worst, abs(Double(z[row, i]) - expected) / (1 + abs(expected)))
+      }
+    }
+    // Single precision, and sums of 24 and 30 numbers that may round in another order.
+    #expect(worst < 1e-5)
+    for threads in [1, 3] {
+      let other = try self.generator(threads: threads)
+      #expect(try other.latents(of: images) == z)
+    }
+  }
+
+  @Test("The unconditional baseline has no latents, and no evidence lower bound")
+  func unconditional() throws {
+    let generator = try generator("diffusion.formulation=none", "diffusion.condition=false")
+    #expect(problem { try generator.latents(of: images(3)) }.contains("no VAE"))
+    #expect(
+      problem { try generator.model.evidenceLowerBound(of: images(3), threads: 1) }
+        .contains("no VAE"))
+  }
+
+  @Test(
+    "The lower bound of the test images is what stage one's log ends with",
+    arguments: ["bernoulli", "gaussian"])
+  func lowerBound(likelihood: String) throws {
+    try inTemporaryFolder { folder in
+      let configuration = try small("vae.likelihood=\(likelihood)", "vae.beta=0.5")
+      let run = try trainedRun(in: folder, configuration)
+      let lines = try File.read(run.metricsFile).split(separator: UInt8(ascii: "\n")).map {
+        try #require(try JSONSerialization.jsonObject(with: Data($0)) as? [String: Any])
+      }
+      let last = try #require(
+        lines.last { $0["stage"] as? String == "vae" && $0["test_loss"] != nil })
+      #expect(last["step"] as? Int == 12)
+      let test = try #require(try Dataset(configuration.data).test)
+      let model = try Model(of: run, needsDenoiser: false)
+      let bound = try model.evidenceLowerBound(of: test, threads: 1)
+      #expect(try model.evidenceLowerBound(of: test, threads: 3) == bound)
+      // JSON has 16 digits. The bound has no β, the loss has.
+      let half = 0.5 * bound.divergence
+      for (name, value) in [
+        ("reconstruction", -bound.reconstruction), ("divergence", bound.divergence),
+        ("loss", -bound.total - half),
+      ] {
+        let logged = try #require(last["test_" + name] as? Double)
+        #expect(abs(logged - value) <= 1e-15 * abs(value), "\(name)")
+      }
+    }
+  }
+}

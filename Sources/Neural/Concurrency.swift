@@ -29,6 +29,8 @@ public enum Memory {
     #if canImport(Glibc)
       mallopt(M_MMAP_THRESHOLD, 1 << 30)
       mallopt(M_TRIM_THRESHOLD, Int32.max)
+      // One heap for all threads: what one of them frees, another takes. M_ARENA_MAX is -8.
+      mallopt(-8, 1)
     #endif
   }
 }

@@ -3,20 +3,25 @@
 ///
 /// Minimax polynomials of S. L. Moshier's Cephes library (single precision).
 enum Elementary {
+  /// `a b + c`, rounded once: one instruction, where the compiler may not make one of two roundings.
+  @inline(__always) private static func fused(_ a: Float, _ b: Float, _ c: Float) -> Float {
+    c.addingProduct(a, b)
+  }
+
   /// eˣ for |x| ≤ 87.3, and the value at the nearer end beyond. Within 1 ulp.
   @inline(__always) static func exp(_ x: Float) -> Float {
     let x = max(-87.3, min(87.3, x))
     // Adding 1.5·2²³ leaves the nearest integer n of x / ln 2 in the low bits of the sum.
-    let shifted = x * 1.44269504 + 12_582_912
+    let shifted = fused(x, 1.44269504, 12_582_912)
     let n = shifted - 12_582_912
-    let r = (x - n * 0.693359375) + n * 2.12194440e-4
+    let r = fused(n, 2.12194440e-4, fused(n, -0.693359375, x))
     var p: Float = 1.9875691500e-4
-    p = p * r + 1.3981999507e-3
-    p = p * r + 8.3334519073e-3
-    p = p * r + 4.1665795894e-2
-    p = p * r + 1.6666665459e-1
-    p = p * r + 5.0000001201e-1
-    let y = p * (r * r) + r + 1
+    p = fused(p, r, 1.3981999507e-3)
+    p = fused(p, r, 8.3334519073e-3)
+    p = fused(p, r, 4.1665795894e-2)
+    p = fused(p, r, 1.6666665459e-1)
+    p = fused(p, r, 5.0000001201e-1)
+    let y = fused(p, r * r, r) + 1
     return y * Float(bitPattern: (shifted.bitPattern &<< 23) &+ 0x3f80_0000)
   }
 
@@ -27,14 +32,14 @@ enum Elementary {
     let e = Float(Int32(bitPattern: shifted) &>> 23)
     let m = Float(bitPattern: (shifted & 0x007f_ffff) &+ 0x3f35_04f3) - 1
     var p: Float = 7.0376836292e-2
-    p = p * m - 1.1514610310e-1
-    p = p * m + 1.1676998740e-1
-    p = p * m - 1.2420140846e-1
-    p = p * m + 1.4249322787e-1
-    p = p * m - 1.6668057665e-1
-    p = p * m + 2.0000714765e-1
-    p = p * m - 2.4999993993e-1
-    p = p * m + 3.3333331174e-1
+    p = fused(p, m, -1.1514610310e-1)
+    p = fused(p, m, 1.1676998740e-1)
+    p = fused(p, m, -1.2420140846e-1)
+    p = fused(p, m, 1.4249322787e-1)
+    p = fused(p, m, -1.6668057665e-1)
+    p = fused(p, m, 2.0000714765e-1)
+    p = fused(p, m, -2.4999993993e-1)
+    p = fused(p, m, 3.3333331174e-1)
     let z = m * m
     let y = p * z * m - e * 2.12194440e-4 - 0.5 * z
     return m + y + e * 0.693359375
@@ -49,12 +54,12 @@ enum Elementary {
     let r = Float(rest) * 1.4629180792671596e-9  // 2π / 2³²
     let z = r * r
     var s: Float = -1.9515295891e-4
-    s = s * z + 8.3321608736e-3
-    s = s * z - 1.6666654611e-1
+    s = fused(s, z, 8.3321608736e-3)
+    s = fused(s, z, -1.6666654611e-1)
     s = s * z * r + r
     var c: Float = 2.443315711809948e-5
-    c = c * z - 1.388731625493765e-3
-    c = c * z + 4.166664568298827e-2
+    c = fused(c, z, -1.388731625493765e-3)
+    c = fused(c, z, 4.166664568298827e-2)
     c = c * z * z - 0.5 * z + 1
     let swap = quarter & 1 == 1
     let cosine = swap ? s : c

@@ -37,19 +37,19 @@ struct WinogradTiles: Sendable {
         }
         let (d0, d1, d2, d3) = (d(0), d(1), d(2), d(3))
         let to = Four(strips + channels, every: strip)
-        forEachVector(size) { i in
+        for i in vectors(size) {
           let (a, b, c, d) = (d0.vector(i), d1.vector(i), d2.vector(i), d3.vector(i))
           to.a.set(i, a - c)
           to.b.set(i, b + c)
           to.c.set(i, c - b)
           to.d.set(i, b - d)
         }
-        for tile in 0..<across {
-          for row in 0..<4 {
+        for row in 0..<4 {
+          for tile in 0..<across {
             let from = Four(strips + row * strip + 2 * tile * channels, every: channels)
             let to = Four(
               v + 4 * row * place + (number * across + tile) * channels, every: place)
-            forEachVector(channels) { i in
+            for i in vectors(channels) {
               let (b, c) = (from.b.vector(i), from.c.vector(i))
               to.a.set(i, from.a.vector(i) - c)
               to.b.set(i, b + c)
@@ -70,12 +70,12 @@ struct WinogradTiles: Sendable {
     withPointers(v, &strips, &x) { v, strips, x in
       for (number, line) in lines.enumerated() {
         strips.update(repeating: 0, count: 4 * strip)
-        for tile in 0..<across {
-          for row in 0..<4 {
+        for row in 0..<4 {
+          for tile in 0..<across {
             let from = Four(
               v + 4 * row * place + (number * across + tile) * channels, every: place)
             let to = Four(strips + row * strip + 2 * tile * channels, every: channels)
-            forEachVector(channels) { i in
+            for i in vectors(channels) {
               let (a, b) = (from.a.vector(i), from.b.vector(i))
               let (c, d) = (from.c.vector(i), from.d.vector(i))
               to.a.add(i, a)
@@ -89,18 +89,18 @@ struct WinogradTiles: Sendable {
         func to(_ row: Int) -> UnsafeMutablePointer<Float>? {
           mapLine(line, row - 1).map { x + $0 }
         }
-        if let to = to(0) { forEachVector(size) { i in to.add(i, from.a.vector(i)) } }
+        if let to = to(0) { for i in vectors(size) { to.add(i, from.a.vector(i)) } }
         if let to = to(1) {
-          forEachVector(size) { i in
+          for i in vectors(size) {
             to.add(i, from.b.vector(i) - from.c.vector(i) + from.d.vector(i))
           }
         }
         if let to = to(2) {
-          forEachVector(size) { i in
+          for i in vectors(size) {
             to.add(i, from.b.vector(i) + from.c.vector(i) - from.a.vector(i))
           }
         }
-        if let to = to(3) { forEachVector(size) { i in to.add(i, -from.d.vector(i)) } }
+        if let to = to(3) { for i in vectors(size) { to.add(i, -from.d.vector(i)) } }
       }
     }
   }
@@ -131,7 +131,7 @@ struct WinogradTiles: Sendable {
             Four(from, every: place), Four(from + 4 * place, every: place),
             Four(from + 8 * place, every: place), Four(from + 12 * place, every: place)
           )
-          forEachVector(channels) { i in
+          for i in vectors(channels) {
             // A row of M A, two numbers.
             @inline(__always) func half(_ row: Four<UnsafePointer<Float>>) -> (Vector, Vector) {
               let (b, c) = (row.b.vector(i), row.c.vector(i))
@@ -168,7 +168,7 @@ struct WinogradTiles: Sendable {
             Four(to, every: place), Four(to + 4 * place, every: place),
             Four(to + 8 * place, every: place), Four(to + 12 * place, every: place)
           )
-          forEachVector(channels) { i in
+          for i in vectors(channels) {
             let (a, b, c, d) = (y00.vector(i), y01.vector(i), y10.vector(i), y11.vector(i))
             @inline(__always) func set(
               _ row: Four<UnsafeMutablePointer<Float>>, _ a: Vector, _ b: Vector
@@ -237,13 +237,9 @@ private struct Four<Pointer: Strideable> where Pointer.Stride == Int {
   }
 }
 
-/// Calls `body` with the first index of every vector among `count` numbers.
-@inline(__always) private func forEachVector(_ count: Int, _ body: (Int) -> Void) {
-  var i = 0
-  while i < count {
-    body(i)
-    i &+= WinogradTiles.lanes
-  }
+/// The first index of every vector among `count` numbers.
+@inline(__always) private func vectors(_ count: Int) -> StrideTo<Int> {
+  stride(from: 0, to: count, by: WinogradTiles.lanes)
 }
 
 extension UnsafePointer<Float> {

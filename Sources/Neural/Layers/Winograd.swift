@@ -1,6 +1,6 @@
-/// 3×3 convolution at stride 1 by Winograd's F(2×2, 3×3) (Lavin & Gray 2016, arXiv 1509.09308): 16
-/// products of tiles of the map with the transformed kernel, 2.25 times fewer operations than the
-/// definition and, with its smaller numbers of terms, no less exact.
+/// 3×3 convolution at stride 1 by Winograd's F(4×4, 3×3) (Lavin & Gray 2016, arXiv 1509.09308): 36
+/// products of tiles of the map with the transformed kernel, where its definition multiplies four
+/// times as often.
 struct Winograd: Sendable {
   let inputs, outputs: WinogradTiles
 
@@ -14,15 +14,15 @@ struct Winograd: Sendable {
     self.outputs = WinogradTiles(map: map, channels: outputs)
   }
 
-  /// Numbers of tiles that are transformed at a time: 512 KiB, to stay in a core's cache until the
-  /// product; and few enough for OpenBLAS's kernels of small products, which pack nothing.
-  private static let blockSize = 1 << 17
+  /// Numbers of both matrices of tiles that are worked on at a time: 1¼ MiB, to stay in a core's
+  /// cache from the transform through the product to the other one.
+  private static let blockSize = 5 << 16
 
   /// Blocks of lines of tiles, counted through all maps.
   func blocks(batch: Int) -> [Range<Int>] {
     let lines = batch * inputs.down
-    let channels = max(inputs.channels, outputs.channels)
-    let block = max(1, Self.blockSize / (16 * inputs.across * channels))
+    let perLine = 36 * inputs.across * (inputs.channels + outputs.channels)
+    let block = max(1, Self.blockSize / perLine)
     return stride(from: 0, to: lines, by: block).map { $0..<min($0 + block, lines) }
   }
 
@@ -34,9 +34,9 @@ struct Winograd: Sendable {
     let u = kernels(weight, inputsFirst: true)
     var (v, m) = (Matrix(0, 0), Matrix(0, 0))
     for lines in blocks(batch: inputs.map.batch(of: x)) {
-      v.resize(16 * lines.count * inputs.across, inputs.channels)
+      v.resize(36 * lines.count * inputs.across, inputs.channels)
       inputs.gather(x.elements, lines, into: &v.elements)
-      m.replace(byProducts: 16, v, u)
+      m.replace(byProducts: 36, v, u)
       outputs.assemble(m.elements, plus: bias.elements, lines, into: &y.elements)
     }
     return y
@@ -48,16 +48,16 @@ struct Winograd: Sendable {
   func backward(_ dy: Matrix, _ x: Matrix, _ weight: Matrix, _ dWeight: inout Matrix) -> Matrix {
     var dx = Matrix(x.rows, x.columns)
     let u = kernels(weight, inputsFirst: false)
-    var dU = Matrix(16 * outputs.channels, inputs.channels)
+    var dU = Matrix(36 * outputs.channels, inputs.channels)
     var (v, dM) = (Matrix(0, 0), Matrix(0, 0))
     for lines in blocks(batch: inputs.map.batch(of: x)) {
       let tiles = lines.count * inputs.across
-      v.resize(16 * tiles, inputs.channels)
-      dM.resize(16 * tiles, outputs.channels)
+      v.resize(36 * tiles, inputs.channels)
+      dM.resize(36 * tiles, outputs.channels)
       inputs.gather(x.elements, lines, into: &v.elements)
       outputs.spread(dy.elements, lines, into: &dM.elements)
-      dU.add(products: 16, dM.transposed, v)  // dU += dMᵀ V
-      v.replace(byProducts: 16, dM, u)  // dV = dM U
+      dU.add(products: 36, dM.transposed, v)  // dU += dMᵀ V
+      v.replace(byProducts: 36, dM, u)  // dV = dM U
       inputs.scatter(v.elements, lines, to: &dx.elements)
     }
     addKernelDerivative(dU, to: &dWeight)
@@ -66,31 +66,27 @@ struct Winograd: Sendable {
 
   /// `U = G g Gᵀ` of every kernel g.
   ///
-  /// - Returns: a stack of 16 matrices, `[inputs, outputs]` or `[outputs, inputs]`.
+  /// - Returns: a stack of 36 matrices, `[inputs, outputs]` or `[outputs, inputs]`.
   private func kernels(_ weight: Matrix, inputsFirst: Bool) -> Matrix {
     let (inputs, outputs) = (inputs.channels, outputs.channels)
     precondition(weight.rows == outputs && weight.columns == 9 * inputs, "kernels of another size")
-    var result = inputsFirst ? Matrix(16 * inputs, outputs) : Matrix(16 * outputs, inputs)
-    let (stepO, stepI) = inputsFirst ? (1, outputs) : (inputs, 1)
+    // Of one of the 36; and how far apart its rows' and columns' kernels are in `weight`.
+    let (rows, columns) = inputsFirst ? (inputs, outputs) : (outputs, inputs)
+    let (down, right) = inputsFirst ? (1, 9 * inputs) : (9 * inputs, 1)
+    var result = Matrix(unset: 36 * rows, columns)
     var u = result.elements.mutableSpan
     let g = weight.elements.span
-    for o in 0..<outputs {
-      for i in 0..<inputs {
-        // G g, one column of the kernel after the other, then times Gᵀ.
-        let (from, to) = (o * 9 * inputs + i, o * stepO + i * stepI)
-        func column(_ kx: Int) -> SIMD4<Float> {
-          let (a, b) = (g[from + kx * inputs], g[from + (3 + kx) * inputs])
-          let c = g[from + (6 + kx) * inputs]
-          return SIMD4(a, 0.5 * (a + b + c), 0.5 * (a - b + c), c)
+    for r in 0..<rows {
+      for c in 0..<columns {
+        let (from, to) = (r * down + c * right, r * columns + c)
+        func column(_ kx: Int) -> [6 of Float] {
+          let place = from + kx * inputs
+          return Self.kernel(g[place], g[place + 3 * inputs], g[place + 6 * inputs])
         }
-        let (a, b, c) = (column(0), column(1), column(2))
-        let rows = (a, 0.5 * (a + b + c), 0.5 * (a - b + c), c)
-        for row in 0..<4 {
-          let place = to + 4 * row * inputs * outputs
-          u[place] = rows.0[row]
-          u[place + inputs * outputs] = rows.1[row]
-          u[place + 2 * inputs * outputs] = rows.2[row]
-          u[place + 3 * inputs * outputs] = rows.3[row]
+        let (left, middle, right) = (column(0), column(1), column(2))
+        for y in 0..<6 {
+          let row = Self.kernel(left[y], middle[y], right[y])
+          for x in 0..<6 { u[to + (6 * y + x) * rows * columns] = row[x] }
         }
       }
     }
@@ -102,23 +98,26 @@ struct Winograd: Sendable {
     let (inputs, outputs) = (inputs.channels, outputs.channels)
     precondition(
       dWeight.rows == outputs && dWeight.columns == 9 * inputs, "kernels of another size")
+    let place = inputs * outputs
+    let zeros = [6 of Float](repeating: 0)
     var g = dWeight.elements.mutableSpan
     let u = dU.elements.span
     for o in 0..<outputs {
       for i in 0..<inputs {
         let (from, to) = (o * inputs + i, o * 9 * inputs + i)
-        func column(_ q: Int) -> SIMD3<Float> {
-          let (place, row) = (from + q * inputs * outputs, 4 * inputs * outputs)
-          let (a, b) = (u[place], u[place + row])
-          let (c, d) = (u[place + 2 * row], u[place + 3 * row])
-          return SIMD3(a + 0.5 * (b + c), 0.5 * (b - c), d + 0.5 * (b + c))
+        // One row of the 6×6 after the other; then the three columns of what they come to.
+        var (left, middle, right) = (zeros, zeros, zeros)
+        for y in 0..<6 {
+          var row = zeros
+          for x in 0..<6 { row[x] = u[from + (6 * y + x) * place] }
+          let sums = Self.transposedKernel(row)
+          (left[y], middle[y], right[y]) = (sums.x, sums.y, sums.z)
         }
-        let (a, b, c, d) = (column(0), column(1), column(2), column(3))
-        let columns = (a + 0.5 * (b + c), 0.5 * (b - c), d + 0.5 * (b + c))
-        for ky in 0..<3 {
-          g[to + 3 * ky * inputs] += columns.0[ky]
-          g[to + (3 * ky + 1) * inputs] += columns.1[ky]
-          g[to + (3 * ky + 2) * inputs] += columns.2[ky]
+        let columns = [
+          Self.transposedKernel(left), Self.transposedKernel(middle), Self.transposedKernel(right),
+        ]
+        for (kx, column) in columns.enumerated() {
+          for ky in 0..<3 { g[to + (3 * ky + kx) * inputs] += column[ky] }
         }
       }
     }

@@ -40,8 +40,8 @@ public struct EvaluationSession {
     return .images(samples, try ByteImages(samples: samples, shape: data.shape))
   }
 
-  /// Images of each row, if not said otherwise: as many as there are test images, so that these
-  /// are a floor to the rest, or 10 000 if there are none.
+  /// Images of each row, if not said otherwise: as many as there are test images, which show
+  /// what unseen real images score, or 10 000 if there are none.
   public func count(of subject: EvaluationSubject) -> Int {
     if case .images(_, let images) = subject { return images.count }
     return test?.count ?? 10_000
@@ -103,7 +103,8 @@ public struct EvaluationSession {
       show(row.line)
       try report.add(row, images, in: folder)
     }
-    if let test = test?.first(request.count) {
+    let test = test?.taking(request.count)
+    if let test {
       try add(reference.row("test images", test), test)
     }
     switch subject {

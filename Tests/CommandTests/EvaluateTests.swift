@@ -56,7 +56,7 @@ import Testing
     #expect(
       titles(random) == [
         ["test images", "", "297"], ["reconstructions of test images", "", "297"],
-        ["the same, refined", "4", "297"], ["VAE alone, prior mixture", "", "297"],
+        ["reconstructions, refined", "4", "297"], ["VAE alone, prior mixture", "", "297"],
         ["VAE alone, prior normal", "", "297"], ["DiffuseVAE, prior mixture", "4", "297"],
       ])
     for row in rows(random) { #expect(row.count == 11 && row[8...9] == ["–", "–"]) }
@@ -93,7 +93,7 @@ import Testing
     #expect(
       titles(steps) == [
         ["test images", "", "40"], ["reconstructions of test images", "", "40"],
-        ["the same, refined", "4", "40"], ["VAE alone, prior normal", "", "40"],
+        ["reconstructions, refined", "4", "40"], ["VAE alone, prior normal", "", "40"],
         ["DiffuseVAE, prior normal", "1", "40"], ["DiffuseVAE, prior normal", "10", "20"],
       ])
     // Sampling's own images, saved in either way, are scored the same.
@@ -177,7 +177,7 @@ import Testing
     let drawn =
       hasVAE ? ["VAE alone, prior normal", "DiffuseVAE, prior normal"] : ["diffusion"]
     let floor = ["test images"]
-    let seen = hasVAE ? ["reconstructions of test images", "the same, refined"] : []
+    let seen = hasVAE ? ["reconstructions of test images", "reconstructions, refined"] : []
 
     let untested = try evaluate(place, "--count", "50")
     #expect(rows(untested).map { $0[0] } == drawn)

@@ -121,11 +121,10 @@ extension Training {
   private func posteriors(
     _ vae: VAE, _ images: ByteImages, count: Int
   ) throws -> DiagonalGaussian {
-    let chunk = 256
+    let (chunk, taken) = (256, images.spread(count))
     let parts = try concurrently((count + chunk - 1) / chunk, threads: threads) { index in
       let rows = index * chunk..<min((index + 1) * chunk, count)
-      // Spread evenly: a set may be sorted by its labels.
-      return vae.encode(images.pixels(rows.map { $0 * images.count / count })).parameters
+      return vae.encode(images.pixels(taken[rows])).parameters
     }
     return DiagonalGaussian(.stacked(parts))
   }

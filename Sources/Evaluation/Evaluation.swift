@@ -11,7 +11,8 @@ public struct EvaluationRow: Codable, Equatable, Sendable {
   public let count: Int
   /// Steps of the sampler; nil where none was used.
   public let steps: Int?
-  /// Time to make an image; nil for images that were there.
+  /// Wall time of making the whole row with all threads, over ``count``; nil for images that were
+  /// there.
   public let secondsPerImage: Double?
   public let scores: Scores
 }

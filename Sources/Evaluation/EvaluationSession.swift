@@ -96,7 +96,8 @@ public struct EvaluationSession {
       logger.warning("\(data.name) has \(few) test images, too few to be scored; they are left out")
     }
     var report = try EvaluationReport(
-      run: subject.run?.name, reference, data: data, elbo: subject.run.flatMap(lowerBound))
+      run: subject.run?.name, reference, data: data,
+      sampling: subject.run.map { _ in request.options }, elbo: subject.run.flatMap(lowerBound))
     logger.info("\(report.sentences)")
     show(EvaluationReport.heading)
     func add(_ row: EvaluationRow, _ images: ByteImages) throws {

@@ -15,10 +15,11 @@ import Testing
     rows(result).map { Array($0.prefix(3)) }
   }
 
-  /// A report without the times in it.
+  /// A report without the times and what they are by.
   private func report(_ place: Place, _ folder: String) throws -> String {
     String(decoding: try place.read("\(folder)/evaluation.json"), as: UTF8.self)
-      .split(separator: "\n").filter { !$0.contains("seconds_per_image") }
+      .split(separator: "\n")
+      .filter { !$0.contains("seconds_per_image") && !$0.contains("\"threads\"") }
       .map { $0.trimmingCharacters(in: [","]) }.joined(separator: "\n")
   }
 
@@ -76,6 +77,10 @@ import Testing
     #expect(names.count == 1)
     let extractor = "extractors/\(names.first ?? "")"
     let weights = try place.read(extractor)
+    let fingerprint = extractor.dropLast(".safetensors".count).suffix(16)
+    #expect(whole.contains("\"fingerprint\" : \"\(fingerprint)\""))
+    #expect(whole.contains("\"sampler\" : \"ddim\"") && whole.contains("\"eta\" : 0"))
+    #expect(whole.contains("\"references\" : 297"))
 
     // The stored one is taken, with any number of threads.
     for flags in [["--fit"], ["--threads", "1"]] {

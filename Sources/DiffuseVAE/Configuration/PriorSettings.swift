@@ -3,7 +3,8 @@ import Neural
 /// Where the latents z of new images come from. Of no use to formulation `none`.
 public struct PriorSettings: Equatable, Sendable {
   public enum Kind: String, CaseIterable, Sendable {
-    /// A mixture of Gaussians, fitted to the latents of the training images (the paper's Ex-PDE).
+    /// A mixture of Gaussians, fitted to the active latents of the training images (the paper's
+    /// Ex-PDE).
     case mixture
 
     /// A diffusion model of the active latents.

@@ -10,9 +10,9 @@ import RealModule
 ///     E KL(q(z|x) ‖ p) = I(x; z) + KL(q(z) ‖ p)
 ///
 /// (Hoffman & Johnson 2016). Neither term is known alone, as ln q(z) takes the posteriors of all
-/// images. But the sum for any p is an upper bound of I, and what it is below the sum for N(0, I) is
-/// a lower bound of KL(q(z) ‖ N(0, I)). Over the training images, which p is fitted to, both are of
-/// these images only; over test images, the mean is an unbiased estimate of the bound for unseen ones.
+/// images. But the sum for any p is an upper bound of I, and what it is below the sum for N(0, I)
+/// is a lower bound of KL(q(z) ‖ N(0, I)). Over the training images, which p is fitted to, both are
+/// of these images only; over test images the mean is an unbiased estimate of that for unseen ones.
 struct LatentReport: Codable, Equatable {
   struct Latent: Codable, Equatable {
     /// Mean of `KL(q(z|x) ‖ N(0, 1))`, in nats.
@@ -88,7 +88,7 @@ extension LatentReport: CustomStringConvertible {
     let prior = divergenceFromPrior.map {
       """
       , \($0) from the prior: at most so much z tells of them, and their q(z) is \
-      \((divergenceFromNormal - $0.mean).digits(2)) nats at least from N(0, I)
+      \(max(0, divergenceFromNormal - $0.mean).digits(2)) nats at least from N(0, I)
       """
     }
     let test = testDivergenceFromPrior.map {

@@ -119,8 +119,8 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     if let sampling {
       let noise = sampling.eta.map { "eta \($0)" } ?? sampling.variance.map { "variance \($0)" }
       text += """
-         Sampled by \(sampling.sampler), \(noise ?? ""), spacing \(sampling.spacing); seed \(seed), \
-        \(threads) thread\(threads == 1 ? "" : "s").
+         Sampled by \(sampling.sampler), \(noise ?? ""), spacing \(sampling.spacing); \
+        seed \(seed), \(threads) thread\(threads == 1 ? "" : "s").
         """
     }
     return text

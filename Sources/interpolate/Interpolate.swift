@@ -13,8 +13,8 @@ struct Interpolate: ParsableCommand {
     discussion: """
       Every path is two rows of the sheet: what the VAE makes of its frames (x̂0), and below it \
       the refined frames. Along z the structure changes, and x_T and every step's noise are \
-      shared; along xT only detail changes, and z is shared. The first frame of path r is image 2r of \
-      diffusevae-sample with the same seed.
+      shared; along xT only detail changes, and z is shared. The first frame of path r is \
+      image 2r of diffusevae-sample with the same seed.
       """)
 
   @Option(help: "What to move through.")

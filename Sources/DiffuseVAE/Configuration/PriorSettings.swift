@@ -59,8 +59,8 @@ extension PriorSettings: SettingsBlock {
       Field("kind", \.kind, .choice, "what z is drawn from; normal is N(0, I)"),
       Field(
         "components", \.components, .oneOrMore(of: .integer(in: 1...1000), atMost: 16),
-        "of `mixture`: Gaussians, of the active latents; at most a tenth of the latents it is fitted to; of "
-          + "several numbers the one with the least BIC is taken"),
+        "of `mixture`: Gaussians, of the active latents; at most a tenth of the latents it is "
+          + "fitted to; of several numbers the one with the least BIC is taken"),
       Field(
         "covariance", \.covariance, .choice, "of `mixture`: their shape, any or along the axes"),
       Field(

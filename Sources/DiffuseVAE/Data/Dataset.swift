@@ -100,8 +100,8 @@ extension ByteImages {
       bytes: Array(bytes[range.lowerBound * size..<range.upperBound * size]))
   }
 
-  /// The numbers of `count` of the images, or of all if there are fewer, spread evenly: a set may be
-  /// sorted by its labels.
+  /// The numbers of `count` of the images, or of all if there are fewer, spread evenly: a set may
+  /// be sorted by its labels.
   package func spread(_ count: Int) -> [Int] {
     let taken = min(count, self.count)
     return (0..<taken).map { $0 * self.count / taken }

@@ -19,6 +19,7 @@ let fast: [SwiftSetting] = [
 ]
 
 let numerics = Target.Dependency.product(name: "RealModule", package: "swift-numerics")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -53,16 +54,13 @@ let package = Package(
     .target(
       name: "DiffuseVAE",
       dependencies: [
-        "Neural", "Diffusion", "Formats", .product(name: "Logging", package: "swift-log"),
+        "Neural", "Diffusion", "Formats", numerics, logging,
         .product(name: "Yams", package: "Yams"),
       ]),
     .target(
       name: "Evaluation",
-      dependencies: [
-        "DiffuseVAE", "Neural", "Formats", numerics,
-        .product(name: "Logging", package: "swift-log"),
-      ]),
-    .target(name: "SamplingArguments", dependencies: ["DiffuseVAE", arguments]),
+      dependencies: ["DiffuseVAE", "Neural", "Formats", numerics, logging]),
+    .target(name: "SamplingArguments", dependencies: ["DiffuseVAE", "Diffusion", arguments]),
     .executableTarget(name: "diffusevae-train", dependencies: ["DiffuseVAE", arguments]),
     .executableTarget(
       name: "diffusevae-sample", dependencies: ["DiffuseVAE", "SamplingArguments", arguments]),
@@ -70,11 +68,15 @@ let package = Package(
       name: "interpolate", dependencies: ["DiffuseVAE", "SamplingArguments", arguments]),
     .executableTarget(
       name: "diffusevae-evaluate", dependencies: ["Evaluation", "SamplingArguments", arguments]),
-    .testTarget(name: "NeuralTests", dependencies: ["Neural"]),
+    .testTarget(name: "NeuralTests", dependencies: ["Neural", numerics]),
     .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"]),
-    .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
-    .testTarget(name: "DiffuseVAETests", dependencies: ["DiffuseVAE"]),
-    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "CImage"]),
+    .testTarget(
+      name: "DiffuseVAETests",
+      dependencies: ["DiffuseVAE", "Neural", "Diffusion", "Formats", numerics, logging]),
+    .testTarget(
+      name: "EvaluationTests",
+      dependencies: ["Evaluation", "DiffuseVAE", "Neural", "Formats", numerics]),
     .testTarget(
       name: "CommandTests",
       dependencies: [

@@ -11,7 +11,8 @@ public struct EvaluationRow: Codable, Equatable, Sendable {
   public let count: Int
   /// Steps of the sampler; nil where none was used.
   public let steps: Int?
-  /// Time to make an image; nil for images that were there.
+  /// Wall time of making the whole row with all threads, over ``count``; nil for images that were
+  /// there.
   public let secondsPerImage: Double?
   public let scores: Scores
 }
@@ -70,7 +71,7 @@ extension Reference {
   /// Scores everything that a run can make, a row at a time.
   ///
   /// - Parameters:
-  ///   - test: real images to reconstruct, 4 or more; nil to leave that out.
+  ///   - test: real images to reconstruct, 4 or more, all of them; nil to leave that out.
   ///   - each: is given every row with its images as soon as there is one.
   func rows(
     of run: Run, _ request: EvaluationRequest, test: ByteImages?,
@@ -95,9 +96,9 @@ extension Reference {
     }
     let generator = try request.generator(model, steps: request.options.steps)
     if model.vae != nil, let test {
-      let z = try generator.latents(of: test.first(request.count))
+      let z = try generator.latents(of: test)
       try record("reconstructions of test images") { _ in try generator.reconstructions(of: z) }
-      try record("the same, refined", steps: request.options.steps) { _ in
+      try record("reconstructions, refined", steps: request.options.steps) { _ in
         try generator.images(of: z)
       }
     }
@@ -114,8 +115,13 @@ extension Reference {
 }
 
 extension ByteImages {
-  /// At most `count` of the images, from the first on.
-  func first(_ count: Int) -> ByteImages { slice(0..<Swift.min(count, self.count)) }
+  /// At most `count` of the images, spread evenly.
+  func taking(_ count: Int) -> ByteImages {
+    let size = height * width * channels
+    let bytes = spread(count).flatMap { self.bytes[$0 * size..<($0 + 1) * size] }
+    return ByteImages(
+      count: bytes.count / size, height: height, width: width, channels: channels, bytes: bytes)
+  }
 
   /// Numbers in [0, 1] as bytes, as they would be saved.
   init(_ pixels: Matrix, shape: ImageShape) {

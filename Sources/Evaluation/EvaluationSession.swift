@@ -40,8 +40,8 @@ public struct EvaluationSession {
     return .images(samples, try ByteImages(samples: samples, shape: data.shape))
   }
 
-  /// Images of each row, if not said otherwise: as many as there are test images, so that these
-  /// are a floor to the rest, or 10 000 if there are none.
+  /// Images of each row, if not said otherwise: as many as there are test images, which show
+  /// what unseen real images score, or 10 000 if there are none.
   public func count(of subject: EvaluationSubject) -> Int {
     if case .images(_, let images) = subject { return images.count }
     return test?.count ?? 10_000
@@ -96,14 +96,16 @@ public struct EvaluationSession {
       logger.warning("\(data.name) has \(few) test images, too few to be scored; they are left out")
     }
     var report = try EvaluationReport(
-      run: subject.run?.name, reference, data: data, elbo: subject.run.flatMap(lowerBound))
+      run: subject.run?.name, reference, data: data,
+      sampling: subject.run.map { _ in request.options }, elbo: subject.run.flatMap(lowerBound))
     logger.info("\(report.sentences)")
     show(EvaluationReport.heading)
     func add(_ row: EvaluationRow, _ images: ByteImages) throws {
       show(row.line)
       try report.add(row, images, in: folder)
     }
-    if let test = test?.first(request.count) {
+    let test = test?.taking(request.count)
+    if let test {
       try add(reference.row("test images", test), test)
     }
     switch subject {

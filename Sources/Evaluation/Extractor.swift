@@ -42,7 +42,8 @@ public struct Extractor: Sendable {
     return Extractor(Classifier(shape: shape, classes: 1, seed: 0), shape: shape, origin: nil)
   }
 
-  /// The share of images that it classifies rightly (``Origin/isHeldOut``); nil for random features.
+  /// The share of images that it classifies rightly (``Origin/isHeldOut``); nil for random
+  /// features.
   public var accuracy: Double? { origin?.accuracy }
 
   /// What it has to say about images.

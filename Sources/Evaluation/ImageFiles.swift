@@ -4,8 +4,9 @@ import Foundation
 import Neural
 
 extension ByteImages {
-  /// Anybody's images, 4 or more: an NPY file, `[N, H, W, C]`, or `[N, H, W]` of grey ones, of bytes or of
-  /// numbers in [0, 1]; or a folder of PNG files, which are read in the order of their names.
+  /// Anybody's images, 4 or more: an NPY file, `[N, H, W, C]`, or `[N, H, W]` of grey ones, of
+  /// bytes or of numbers in [0, 1]; or a folder of PNG files, which are read in the order of their
+  /// names.
   ///
   /// - Parameter shape: what each image must be.
   /// - Throws: ``UserError`` or `FormatError`, naming the file and what was expected.

@@ -12,8 +12,9 @@ public struct KernelDistance: Equatable, Sendable {
   /// The mean of ``blocks``: around 0, and possibly below, for sets of one distribution.
   public let value: Double
   /// 95 % confidence, by Student's t: as though estimates were Gaussian. Those of equal
-  /// distributions lean to one side, the more the fewer directions features have: of one feature
-  /// that is a bit, ten blocks hold the 0 in about 83 % of draws only.
+  /// distributions lean to one side, the more the fewer directions features have: ten blocks of 50
+  /// hold the 0 in about 86 % of draws of one feature that is a bit, 91 % of one that is Gaussian,
+  /// and 94 % of eight such.
   public let confidence: ClosedRange<Double>
   /// The estimate of each pair of blocks.
   public let blocks: [Double]
@@ -57,8 +58,8 @@ public struct KernelDistance: Equatable, Sendable {
     self.blocks = estimates
   }
 
-  /// The unbiased estimate (Gretton et al. 2012, eq. 3): means of the kernel over pairs of different
-  /// rows within x and within y, less twice that over pairs of an x and a y.
+  /// The unbiased estimate (Gretton et al. 2012, eq. 3): means of the kernel over pairs of
+  /// different rows within x and within y, less twice that over pairs of an x and a y.
   static func estimate(_ x: Matrix, _ y: Matrix) -> Double {
     let (n, m) = (Double(x.rows), Double(y.rows))
     let within = cubicKernelSum(x, x, distinct: true) / (n * (n - 1))

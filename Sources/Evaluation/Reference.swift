@@ -48,7 +48,7 @@ public struct Reference: Sendable {
     self.threads = threads
     moments = try Moments(of: outputs.features, threads: threads)
     pixelMoments = try Self.pixelMoments(of: images, threads: threads)
-    features = outputs.features.rows(at: (0..<most).map { $0 * images.count / most })
+    features = outputs.features.rows(at: images.spread(most))
     histogram = try outputs.probabilities.map(classHistogram)
   }
 

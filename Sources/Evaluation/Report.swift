@@ -5,26 +5,56 @@ import Neural
 
 /// Everything that an evaluation found, as files and as text.
 public struct EvaluationReport: Codable, Equatable, Sendable {
+  /// How new images are drawn, besides the number of steps.
+  public struct Sampling: Codable, Equatable, Sendable {
+    public let sampler: String
+    /// Of `ddim`; nil for others.
+    public let eta: Double?
+    /// Of `ddpm`; nil for others.
+    public let variance: String?
+    public let spacing: String
+
+    init(_ options: SamplingOptions) {
+      sampler = "\(options.sampler)"
+      eta = options.sampler == .ddim ? options.eta : nil
+      variance = options.sampler == .ddpm ? "\(options.variance)" : nil
+      spacing = "\(options.spacing)"
+    }
+  }
+
   /// The run's name; nil for images that are of none.
   public let run: String?
   public let data: String
   /// What the features are.
   public let extractor: String
+  /// Of what the extractor was trained on, ``Extractor/fingerprint(of:)``; nil for random features.
+  public let fingerprint: String?
   /// The extractor's share of right answers; nil for random features.
   public let accuracy: Double?
+  /// Training images of the kernel distance, precision and recall; Fréchet distances are from all.
+  public let references: Int
   public let seed: UInt64
+  /// Nil for images that are of no run.
+  public let sampling: Sampling?
+  /// What the times are by. Nothing else depends on it.
+  public let threads: Int
   /// Of the test images by the VAE; nil without either.
   public let elbo: EvidenceLowerBound?
   public private(set) var rows: [EvaluationRow] = []
 
   public init(
-    run: String?, _ reference: Reference, data: Dataset, elbo: EvidenceLowerBound?
+    run: String?, _ reference: Reference, data: Dataset, sampling: SamplingOptions?,
+    elbo: EvidenceLowerBound?
   ) {
     self.run = run
     self.data = "\(data.training.count) training images of \(data.name)"
     extractor = "\(reference.extractor)"
+    fingerprint = reference.extractor.origin?.fingerprint
     accuracy = reference.extractor.accuracy
+    references = reference.features.rows
     seed = reference.seed
+    self.sampling = sampling.map { Sampling($0) }
+    threads = reference.threads
     self.elbo = elbo
   }
 
@@ -57,6 +87,7 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
 
       """
     for row in rows { text += row.line + "\n" }
+    text += "\n\(Self.legend)\n"
     for (index, row) in rows.enumerated() {
       text += "\n## \(row.title)\n\n![\(row.title)](\(sheet(index)))\n"
     }
@@ -73,7 +104,8 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
 
   /// What the numbers are.
   public var sentences: String {
-    var text = "Features: \(extractor)."
+    var text = "Features: \(extractor)"
+    text += fingerprint.map { " (\($0))." } ?? "."
     if accuracy == nil {
       text += " The set has no classifier, so nothing can be said of classes."
     }
@@ -83,8 +115,27 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
         \(elbo.reconstruction.digits(2)), divergence \(elbo.divergence.digits(2)).
         """
     }
+    text += " \(references) training images for kernel, precision and recall."
+    if let sampling {
+      let noise = sampling.eta.map { "eta \($0)" } ?? sampling.variance.map { "variance \($0)" }
+      text += """
+         Sampled by \(sampling.sampler), \(noise ?? ""), spacing \(sampling.spacing); \
+        seed \(seed), \(threads) thread\(threads == 1 ? "" : "s").
+        """
+    }
     return text
   }
+
+  /// What the columns are.
+  private static let legend = """
+    Fréchet: the squared Fréchet distance of features from those of all training images; pixels: \
+    the same of pixels in [0, 1]. Kernel: the kernel distance of features, with an interval for \
+    the sampling of images only, not for training. Of all three lower is better; compare rows of \
+    equal counts only. Precision: the share of these images that lie amid training images; recall: \
+    of training images amid these. Classes: the total variation distance between class frequencies \
+    and the training images'. Inception: an inception-style score by this data set's own \
+    classifier. s/image: wall time of making the whole row with all threads, over its images.
+    """
 
   /// The columns of the table, with the widths that they have on a terminal.
   private static let columns = [

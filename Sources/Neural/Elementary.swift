@@ -3,7 +3,8 @@
 ///
 /// Minimax polynomials of S. L. Moshier's Cephes library (single precision).
 enum Elementary {
-  /// `a b + c`, rounded once: one instruction, where the compiler may not make one of two roundings.
+  /// `a b + c`, rounded once: one instruction, where the compiler may not make one of two
+  /// roundings.
   @inline(__always) private static func fused(_ a: Float, _ b: Float, _ c: Float) -> Float {
     c.addingProduct(a, b)
   }

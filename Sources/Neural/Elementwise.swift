@@ -69,7 +69,7 @@ extension Matrix {
   /// Adds the one row `row` to every row.
   public mutating func add(toRows row: Matrix) { update(rowsWith: row) { $0 + $1 } }
 
-  /// Row `r` becomes `a[r] · self + b[r] · other`: coefficients that differ from example to example.
+  /// Row `r` becomes `a[r] · self + b[r] · other`: each example has its own coefficients.
   public mutating func scaleRows(_ a: [Float], adding b: [Float], _ other: Matrix) {
     precondition(hasShape(of: other) && a.count == rows && b.count == rows, "one factor a row")
     let width = columns

@@ -73,8 +73,10 @@ extension Matrix {
     let isStack = [rows, a.matrix.rows, b.matrix.rows].allSatisfy { $0.isMultiple(of: count) }
     precondition(
       isStack && k == b.outer(of: count) && rows == count * m && columns == n,
-      "[\(rows), \(columns)] is not [\(m), \(k)] times [\(b.outer(of: count)), \(n)], \(count) times"
+      "[\(rows), \(columns)] is not [\(m), \(k)] [\(b.outer(of: count)), \(n)], \(count) times"
     )
+    // BLAS wants rows of one number at least.
+    guard m > 0, n > 0 else { return }
     guard k > 0 else {
       if keeping == 0 { self = Matrix(rows, columns) }
       return

@@ -107,7 +107,7 @@ import Testing
   }
 
   @Test(
-    "A path's first frame is the image that sampling draws, bit for bit, and its last one is drawn from the other end",
+    "A path's first frame is the image that sampling draws, bit for bit; its last the other end's",
     arguments: InterpolationSpace.allCases, ["ddim", "ddpm"])
   func ends(space: InterpolationSpace, sampler: String) throws {
     let generator = try generator(model("sampling.sampler=\(sampler)"))

@@ -149,7 +149,7 @@ import Testing
       let wider = try Configuration(
         yaml: configuration.yaml, name: "c", overriding: ["prior.width=25"])
       try File.writeAtomically(Array(wider.yaml.utf8), to: first.configurationFile)
-      #expect(problem { try Model(of: first) }.contains("fitted under another configuration"))
+      #expect(problem { try Model(of: first) }.contains("trained under another configuration"))
     }
   }
 }

@@ -10,12 +10,14 @@ import Testing
   private func report(
     _ posteriors: DiagonalGaussian, _ prior: GaussianMixture
   ) -> (report: LatentReport, error: Double) {
+    // Posteriors that are equally wide have one entropy: the density alone varies.
     let z = posteriors.sample(normal(posteriors.count, posteriors.dimensions, seed: 3))
     let densities = prior.logDensities(of: z)
     let n = Double(densities.count)
     let mean = densities.reduce(0, +) / n
     let variance = densities.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / n
-    return (LatentReport(posteriors, priorLogDensity: mean), (variance / n).squareRoot())
+    let report = LatentReport(posteriors, fromPrior: .init(posteriors, logDensities: densities))
+    return (report, (variance / n).squareRoot())
   }
 
   /// `KL(N(m, s²) ‖ N(0, v))` in one dimension.
@@ -34,7 +36,8 @@ import Testing
     let (report, error) = report(DiagonalGaussian(Matrix(4000, 4, rows)), prior)
     let information = 0.25 * Double.log(4) + 0.75 * Double.log(4.0 / 3)
     let found = try #require(report.divergenceFromPrior)
-    #expect(abs(found - information) < 4 * error, "\(found), \(information) ± \(error)")
+    #expect(abs(found.mean - information) < 4 * error, "\(found), \(information) ± \(error)")
+    #expect(abs(try #require(found.error) - error) < 1e-3 * error)
     #expect(abs(report.divergenceFromNormal - divergence(1, 0.1, 1)) < 1e-5)
     #expect(report.latents.map(\.active) == [true, false])
     #expect(abs(report.latents[0].mean + 0.5) < 1e-6 && report.latents[1].mean == 0)
@@ -54,8 +57,21 @@ import Testing
       means.elements.reduce(0) { $0 + divergence(Double($1), 0.5, v) } / 5000
     }
     let found = try #require(report.divergenceFromPrior)
-    #expect(abs(found - mean(2.25)) < 4 * error)
+    #expect(abs(found.mean - mean(2.25)) < 4 * error)
     #expect(abs(report.divergenceFromNormal - mean(1)) < 1e-4)
+  }
+
+  @Test("The mean and its standard error, by hand; a single image has none")
+  func standardError() throws {
+    // Entropies ½ (1 + ln 2π + ln σ²) of σ² = 1 and 4, so terms 2 - h - ln 2 and 1 - h.
+    let posteriors = DiagonalGaussian(Matrix(2, 2, [0, Float.log(4), 0, 0]))
+    let divergence = LatentReport.Divergence(posteriors, logDensities: [-2, -1])
+    let h = 0.5 * (1 + Double.log(2 * .pi))
+    let difference = 1 - Double.log(2)
+    #expect(abs(divergence.mean - (1.5 - h - 0.5 * Double.log(2))) < 1e-6)
+    #expect(abs(try #require(divergence.error) - abs(difference) / 2) < 1e-6)
+    let one = DiagonalGaussian(Matrix(1, 2))
+    #expect(LatentReport.Divergence(one, logDensities: [-2]).error == nil)
   }
 
   @Test("A run has it as JSON; several numbers of components are one prior, that of least BIC")
@@ -68,6 +84,14 @@ import Testing
       let report = try decoder.decode(
         LatentReport.self, from: Data(try File.read(run.latentsFile)))
       #expect(report.images == 1500 && report.latents.count == 4)
+      let (seen, unseen) = (report.divergenceFromPrior, report.testDivergenceFromPrior)
+      #expect(seen?.images == 1500 && unseen?.images == 297)
+      // What the VAE's own prior makes of the test images; the fitted one can only be nearer.
+      let model = try Model(of: run)
+      let test = try #require(try Dataset(configuration.data).test)
+      let normal = try model.evidenceLowerBound(of: test, threads: 2).divergence
+      let (mean, error) = (try #require(unseen?.mean), try #require(unseen?.error))
+      #expect(mean > 0 && mean < normal + 4 * error && error > 0)
       let sum = report.latents.reduce(0) { $0 + $1.divergence }
       #expect(abs(sum - report.divergenceFromNormal) < 1e-9)
       #expect(report.latents.allSatisfy { $0.active == ($0.divergence > 0.01) })

@@ -153,13 +153,69 @@ import Testing
     }
   }
 
+  @Test("A latent that tells nothing is drawn as noise", arguments: ["mixture", "diffusion"])
+  func inactive(kind: String) throws {
+    try inTemporaryFolder { runs in
+      let configuration = try small(
+        "training.vae.steps=200", "prior.kind=\(kind)", "prior.width=24", "prior.blocks=1",
+        "prior.steps=3", "training.prior.steps=5", "training.prior.batch=50")
+      let data = try Dataset(configuration.data)
+      let run = try Run.create(in: runs, name: "a", stem: "small", configuration)
+      let training = Training(run, configuration, data: data, threads: 2, logger: .silent)
+      #expect(try training.train([.vae]))
+      // The encoder's last layer gives [mean | ln variance] of four latents: both are 0 for the
+      // second, so that its posterior is N(0, 1) whatever the image is.
+      let path = run.weightsFile(.vae)
+      var file = try SafeTensors.read(path)
+      for (name, width) in [("encoder.1.weight", 24), ("encoder.1.bias", 1)] {
+        let tensor = try #require(file.tensors[name])
+        #expect(tensor.elements.count == 8 * width)
+        var numbers = tensor.elements
+        for place in 0..<8 * width where [1, 5].contains(place / width) { numbers[place] = 0 }
+        file.tensors[name] = Tensor(shape: tensor.shape, elements: numbers)
+      }
+      try File.writeAtomically(file.encoded(), to: path)
+      #expect(try training.train(configuration.stages))
+
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      let report = try decoder.decode(
+        LatentReport.self, from: Data(try File.read(run.latentsFile)))
+      #expect(report.latents.map(\.active) == [true, false, true, true])
+      let prior = try Model(of: run).prior
+      let z = try prior.draw(Array(0..<50), latent: 4, seed: 1, temperature: 1)
+      let noise = RandomStream(seed: 1, purpose: .latent).normal(rows: 0..<50, columns: 4)
+      for i in 0..<4 {
+        let isNoise = distance(z.columns(i..<i + 1), noise.columns(i..<i + 1)) < 1e-6
+        #expect(isNoise == (i == 1))
+      }
+    }
+  }
+
+  @Test("Only the settings of a prior's own kind, and not its sampling, decide whether it fits")
+  func ownSettings() throws {
+    func settings(_ change: String...) throws -> PriorSettings { try small(change).prior }
+    let changes = [
+      "components=4", "covariance=diagonal", "samples=100", "width=8", "blocks=1", "steps=2",
+    ]
+    for (kind, own) in [("mixture", 0..<3), ("diffusion", 3..<5), ("normal", 0..<0)] {
+      let kind = "prior.kind=\(kind)"
+      for (place, change) in changes.enumerated() {
+        let other = try settings(kind, "prior.\(change)")
+        #expect(try other != settings(kind))
+        #expect(try other.isTrained(like: settings(kind)) == !own.contains(place))
+      }
+    }
+    #expect(try !settings("prior.kind=normal").isTrained(like: settings()))
+  }
+
   @Test("A prior fitted under other settings of the VAE or the prior is refused")
   func otherSettings() throws {
     try inTemporaryFolder { runs in
       let run = try trainedRun(in: runs, try small())
       let other = try small("prior.components=4")
       try File.writeAtomically(Array(other.yaml.utf8), to: run.configurationFile)
-      #expect(problem { try Model(of: run) }.contains("was fitted under another configuration"))
+      #expect(problem { try Model(of: run) }.contains("was trained under another configuration"))
     }
   }
 }

@@ -20,7 +20,9 @@ func inTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Resu
 }
 
 /// A configuration whose both stages train in a moment on digits.
-func small(_ settings: String...) throws -> Configuration {
+func small(_ settings: String...) throws -> Configuration { try small(settings) }
+
+func small(_ settings: [String]) throws -> Configuration {
   let common = [
     "vae.hidden=[24]", "vae.latent=4", "prior.components=3", "denoiser.width=24",
     "denoiser.blocks=2",

@@ -59,8 +59,8 @@ private func naiveEstimate(_ x: Matrix, _ y: Matrix) -> Double {
     }
   }
 
-  /// Expects that intervals hold `truth` in 95 % of 200 draws, and that values are right in the mean,
-  /// both within four standard errors.
+  /// Expects that intervals hold `truth` in 95 % of 200 draws, and that values are right in the
+  /// mean, both within four standard errors.
   func expectCoverage(of truth: Double, _ draw: (UInt64) -> (Matrix, Matrix)) throws {
     let draws = 200
     var (hits, sum, squares) = (0, 0.0, 0.0)

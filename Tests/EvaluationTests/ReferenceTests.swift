@@ -127,6 +127,24 @@ import Testing
     #expect(reference.features == features.rows(at: all.filter { $0 % 3 != 2 }))
   }
 
+  @Test(
+    "Images are taken from all over a set that is sorted by its labels", arguments: [1, 4, 7, 99])
+  func sorted(count: Int) {
+    // 6, 7 and 12 images of the classes 0, 1 and 2, each of its class's brightness.
+    let labels = [6, 7, 12].enumerated().flatMap { [UInt8](repeating: UInt8($0), count: $1) }
+    let images = ByteImages(
+      count: 25, height: 1, width: 2, channels: 1, bytes: labels.flatMap { [$0, $0] })
+    let taken = images.taking(count)
+    #expect(taken.count == min(count, 25) && taken.bytes.count == 2 * taken.count)
+    for label: UInt8 in 0...2 {
+      let share = Double(labels.count { $0 == label }) / 25 * Double(taken.count)
+      let found = Double(taken.bytes.count { $0 == label }) / 2
+      // Any run of images has so many of every r-th as its length over r, rounded up or down.
+      #expect(abs(found - share) < 1)
+    }
+    #expect(count < 25 || taken == images)
+  }
+
   @Test("Large images are compared without the covariance of their pixels")
   func large() throws {
     try inTemporaryFolder { folder in

@@ -27,7 +27,10 @@ import Testing
       let reference = try Reference(
         data, extractor: .random(shape: data.shape), count: 4, seed: .max, threads: 1)
       let elbo = EvidenceLowerBound(reconstruction: -90.5, divergence: 20.25)
-      var report = EvaluationReport(run: "a run", reference, data: data, elbo: elbo)
+      var options = SamplingOptions(SamplingSettings(), threads: 3)
+      (options.sampler, options.variance, options.spacing) = (.ddpm, .large, .quadratic)
+      var report = EvaluationReport(
+        run: "a run", reference, data: data, sampling: options, elbo: elbo)
       let out = folder + "/new/evaluation"
       let rows = [
         row("test images", classes: 0.5), row("/tmp/Ä ö.npy"), row("äöü"), row("äöü"),
@@ -44,7 +47,10 @@ import Testing
       let keys = try #require(object as? [String: Any])
       #expect(keys["seed"] as? UInt64 == .max)
       #expect(keys["data"] as? String == "4 training images of tiny")
-      #expect(keys["accuracy"] == nil)
+      #expect(keys["accuracy"] == nil && keys["fingerprint"] == nil)
+      #expect(keys["references"] as? Int == 4 && keys["threads"] as? Int == 1)
+      let sampling = ["sampler": "ddpm", "variance": "large", "spacing": "quadratic"]
+      #expect(keys["sampling"] as? [String: String] == sampling)
       let written = try #require(keys["rows"] as? [[String: Any]])
       #expect(written[5]["seconds_per_image"] as? Double == 0.125)
       #expect(written[0]["steps"] == nil)
@@ -70,6 +76,10 @@ import Testing
       }
       #expect(markdown.contains("# a run against 4 training images of tiny"))
       #expect(markdown.contains("ELBO of the test images -110.75 nats: reconstruction -90.50, div"))
+      let sampled =
+        "Sampled by ddpm, variance large, spacing quadratic; seed \(UInt64.max), 1 thread."
+      #expect(markdown.contains("4 training images for kernel, precision and recall. \(sampled)\n"))
+      #expect(markdown.contains("|\n\nFréchet: the squared Fréchet distance"))
       #expect(markdown.contains("## VAE, 1 step\n") && markdown.contains("## VAE, 10 steps\n"))
       let table = markdown.split(separator: "\n").filter { $0.hasPrefix("|") }
       #expect(table.count == rows.count + 2)
@@ -91,7 +101,7 @@ import Testing
       let before = try FileManager.default.contentsOfDirectory(atPath: folder)
       let reference = try Reference(
         data, extractor: .random(shape: data.shape), count: 4, seed: 0, threads: 1)
-      var report = EvaluationReport(run: nil, reference, data: data, elbo: nil)
+      var report = EvaluationReport(run: nil, reference, data: data, sampling: nil, elbo: nil)
       try report.add(row("x"), data.training, in: nil)
       #expect(report.rows.count == 1)
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == before)

@@ -82,8 +82,8 @@ import Testing
         let path = folder + "/file"
         try File.writeAtomically([1], to: path)
         // A limit on the size of files fails a write part of the way, as a full disk does. Without
-        // ignoring the signal that comes with it, the process would end. The limit is on the process,
-        // so it is high, lest it stop tests that run at the same time.
+        // ignoring the signal that comes with it, the process would end. The limit is on the
+        // process, so it is high, lest it stop tests that run at the same time.
         let handler = signal(SIGXFSZ, SIG_IGN)
         var (old, new) = (rlimit(), rlimit())
         getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &old)

@@ -30,7 +30,7 @@ import Testing
     }
     let logs = deviations.flatMap { $0 }.map { (s: Double) in Double.log(s) }
     let entropy = logs.reduce(3 * Double.log(2 * .pi * .exp(1)), +)
-    #expect(abs(posteriors.entropy - entropy) < 1e-5)
+    #expect(abs(posteriors.entropies.reduce(0, +) - entropy) < 1e-5)
   }
 
   @Test("Standardised by their own moments, the dimensions that are taken have mean 0, deviation 1")

@@ -21,20 +21,76 @@ import Testing
     #expect(distance(at.transposed * bt.transposed, expected) <= bound)
   }
 
-  @Test("Adding a product adds to what is there")
-  func accumulates() {
-    let (a, b) = (normal(4, 6, seed: 1), normal(6, 3, seed: 2))
-    var c = Matrix(4, 3, fill: 2)
-    c.add(product: a, b)
+  @Test("Adding a product adds to what is there, also by blocks", arguments: shapes)
+  func accumulates(m: Int, n: Int, k: Int) {
+    let (a, b) = (normal(m, k, seed: 1), normal(k, n, seed: 2))
+    let (at, bt) = (transposed(a), transposed(b))
+    let before = normal(m, n, seed: 3)
     var expected = naiveProduct(a, b)
-    expected.add(Matrix(4, 3, fill: 2))
-    #expect(distance(c, expected) < 1e-5)
+    expected.add(before)
+    // As above, and one more to add.
+    let bound = Float(k + 1) * 16 * 0x1p-24
+    func check(_ a: some ProductOperand, _ b: some ProductOperand) {
+      var c = before
+      c.add(product: a, b)
+      #expect(distance(c, expected) <= bound)
+    }
+    check(a, b)
+    check(at.transposed, b)
+    check(a, bt.transposed)
+    check(at.transposed, bt.transposed)
   }
 
-  @Test("Empty products are zero")
-  func empty() {
-    #expect((Matrix(0, 3) * Matrix(3, 2)).elements.isEmpty)
-    #expect(Matrix(2, 0) * Matrix(0, 3) == Matrix(2, 3))
+  @Test("What a product replaces does not matter, not even if it is no number", arguments: shapes)
+  func replaces(m: Int, n: Int, k: Int) {
+    let (a, b) = (normal(m, k, seed: 1), normal(k, n, seed: 2))
+    let (at, bt) = (transposed(a), transposed(b))
+    func check(_ a: some ProductOperand, _ b: some ProductOperand) {
+      var c = Matrix(m, n, fill: .nan)
+      c.replace(byProduct: a, b)
+      #expect(c == a * b && c.isFinite)
+    }
+    check(a, b)
+    check(at.transposed, b)
+    check(a, bt.transposed)
+    check(at.transposed, bt.transposed)
+  }
+
+  @Test("Stacks of products are the products of their parts, added or in place of no numbers")
+  func stacks() {
+    let (count, m, n, k) = (16, 50, 8, 24)
+    let (a, b) = (normal(count * m, k, seed: 1), normal(count * k, n, seed: 2))
+    let parts = (0..<count).map {
+      naiveProduct(a.rows($0 * m..<($0 + 1) * m), b.rows($0 * k..<($0 + 1) * k))
+    }
+    var expected = Matrix.stacked(parts)
+    let bound = Float(k + 1) * 16 * 0x1p-24
+    var c = Matrix(count * m, n, fill: .nan)
+    c.replace(byProducts: count, a, b)
+    #expect(c.isFinite)
+    #expect(distance(c, expected) <= bound)
+    c = normal(count * m, n, seed: 3)
+    expected.add(c)
+    c.add(products: count, a, b)
+    #expect(distance(c, expected) <= bound)
+  }
+
+  @Test("Empty products are zero, or add nothing", arguments: [1, 3])
+  func empty(count: Int) {
+    for (m, n, k) in [(0, 2, 3), (2, 0, 3), (2, 3, 0), (0, 0, 3), (0, 2, 0), (0, 0, 0)] {
+      let (a, b) = (Matrix(count * m, k, fill: 1), Matrix(count * k, n, fill: 1))
+      var c = Matrix(count * m, n, fill: .nan)
+      c.replace(byProducts: count, a, b)
+      #expect(c == Matrix(count * m, n))
+      var kept = Matrix(count * m, n, fill: 7)
+      kept.add(products: count, a, b)
+      #expect(kept == Matrix(count * m, n, fill: 7))
+      guard count == 1 else { continue }
+      let zero = Matrix(m, n)
+      let (at, bt) = (transposed(a), transposed(b))
+      #expect(a * b == zero && at.transposed * b == zero)
+      #expect(a * bt.transposed == zero && at.transposed * bt.transposed == zero)
+    }
   }
 
   private func transposed(_ a: Matrix) -> Matrix {

@@ -3,7 +3,8 @@ import Neural
 /// Where the latents z of new images come from. Of no use to formulation `none`.
 public struct PriorSettings: Equatable, Sendable {
   public enum Kind: String, CaseIterable, Sendable {
-    /// A mixture of Gaussians, fitted to the latents of the training images (the paper's Ex-PDE).
+    /// A mixture of Gaussians, fitted to the active latents of the training images (the paper's
+    /// Ex-PDE).
     case mixture
 
     /// A diffusion model of the active latents.
@@ -37,22 +38,37 @@ public struct PriorSettings: Equatable, Sendable {
   public var steps = 50
 }
 
+extension PriorSettings {
+  /// Whether a prior that was made under other settings is the one that these ask for: what is of
+  /// another kind only does not matter, nor how it is sampled.
+  func isTrained(like other: PriorSettings) -> Bool {
+    guard kind == other.kind else { return false }
+    switch kind {
+    case .normal: return true
+    case .mixture:
+      return components == other.components && covariance == other.covariance
+        && samples == other.samples
+    case .diffusion: return width == other.width && blocks == other.blocks
+    }
+  }
+}
+
 extension PriorSettings: SettingsBlock {
   static var fields: [Field<Self>] {
     [
       Field("kind", \.kind, .choice, "what z is drawn from; normal is N(0, I)"),
       Field(
         "components", \.components, .oneOrMore(of: .integer(in: 1...1000), atMost: 16),
-        "of `mixture`: Gaussians; at most a tenth of the latents it is fitted to; of several "
-          + "numbers the one with the least BIC is taken"),
+        "of `mixture`: Gaussians, of the active latents; at most a tenth of the latents it is "
+          + "fitted to; of several numbers the one with the least BIC is taken"),
       Field(
         "covariance", \.covariance, .choice, "of `mixture`: their shape, any or along the axes"),
       Field(
         "samples", \.samples, .optional(.integer(in: 10...1_000_000_000)),
-        "of `mixture`: training images whose latents it is fitted to; null: all"),
+        "of `mixture`: training images whose active latents it is fitted to; null: all"),
       Field(
         "width", \.width, .integer(in: 1...65536),
-        "of `diffusion`: width of the network's hidden layers"),
+        "of `diffusion`, of the active latents: width of the network's hidden layers"),
       Field("blocks", \.blocks, .integer(in: 1...256), "of `diffusion`: number of residual blocks"),
       Field(
         "steps", \.steps, .integer(in: 1...1000),

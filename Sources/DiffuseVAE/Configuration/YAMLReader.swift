@@ -2,11 +2,11 @@ import Yams
 
 /// Reads one YAML document, and refuses what only surprises in a configuration.
 ///
-/// Three things must not reach Yams. It hashes every key, which takes years for a list of aliases to
-/// lists of aliases to …, and long for collections as keys of keys; and it stops at the second key
-/// of one name. So the `*` of an alias, the `?` or `:` of a collection as a key and the first letter
-/// of a repeated key are hidden: a placeholder takes their place while Yams reads, which moves
-/// nothing, and they return in the strings that come out.
+/// Three things must not reach Yams. It hashes every key, which takes years for a list of aliases
+/// to lists of aliases to …, and long for collections as keys of keys; and it stops at the second
+/// key of one name. So the `*` of an alias, the `?` or `:` of a collection as a key and the first
+/// letter of a repeated key are hidden: a placeholder takes their place while Yams reads, which
+/// moves nothing, and they return in the strings that come out.
 struct YAMLReader {
   /// In bytes: eighty times what all settings need.
   static let largestSize = 65_536

@@ -100,6 +100,13 @@ extension ByteImages {
       bytes: Array(bytes[range.lowerBound * size..<range.upperBound * size]))
   }
 
+  /// The numbers of `count` of the images, or of all if there are fewer, spread evenly: a set may
+  /// be sorted by its labels.
+  package func spread(_ count: Int) -> [Int] {
+    let taken = min(count, self.count)
+    return (0..<taken).map { $0 * self.count / taken }
+  }
+
   /// Images by their numbers, `[indices, height·width·channels]` in [0, 1].
   package func pixels(_ indices: some Collection<Int>) -> Matrix {
     Matrix(gathering: indices, of: bytes, columns: height * width * channels, scale: 1 / 255)

@@ -4,7 +4,8 @@ import Neural
 /// A diffusion model of z (Vahdat et al. 2021; Rombach et al. 2022), unconditional.
 ///
 /// It models only the active latents. The posterior of the others is about N(0, 1) whatever the
-/// image is: they would be most of the loss and nothing of the picture. They are drawn from N(0, 1).
+/// image is: they would be most of the loss and nothing of the picture. They are drawn from
+/// N(0, 1).
 struct LatentDiffusion: Sendable {
   /// Of the standardised active latents.
   var network: MLPDenoiser

@@ -76,7 +76,7 @@ public struct Model: Sendable {
   }
 
   /// Weights mean something only under the settings that they were trained with.
-  private static func check(
+  static func check(
     _ file: SafeTensors, _ stage: Stage, _ configuration: Configuration, _ path: String
   ) throws {
     guard let text = file.metadata["configuration"] else { return }
@@ -84,7 +84,8 @@ public struct Model: Sendable {
     let isSame =
       switch stage {
       case .vae: trained.vae == configuration.vae
-      case .prior: trained.vae == configuration.vae && trained.prior == configuration.prior
+      case .prior:
+        trained.vae == configuration.vae && trained.prior.isTrained(like: configuration.prior)
       case .denoiser:
         trained.vae == configuration.vae && trained.diffusion == configuration.diffusion
           && trained.denoiser == configuration.denoiser
@@ -123,8 +124,10 @@ extension Model {
     let images = data.test ?? data.training
     guard first >= 0, first < images.count, count <= images.count - first else {
       throw UserError(
-        "\(data.name): has images 0...\(images.count - 1) here; \(count) from \(first) are asked for"
-      )
+        """
+        \(data.name): has images 0...\(images.count - 1) here; \
+        \(count) from \(first) are asked for
+        """)
     }
     return vae.encode(images.pixels(first..<first + count)).mean
   }

@@ -80,15 +80,7 @@ extension LatentPrior {
       )
     }
     let file = try SafeTensors.read(path)
-    if let text = file.metadata["configuration"] {
-      var fitted = try Configuration(yaml: text, name: "\(path) (metadata)")
-      // How it is sampled is no matter of how it was trained.
-      fitted.prior.steps = settings.steps
-      guard fitted.vae == configuration.vae, fitted.prior == settings else {
-        throw FormatError(
-          file: path, problem: "was fitted under another configuration than the run's config.yaml")
-      }
-    }
+    try Model.check(file, .prior, configuration, path)
     let latent = configuration.vae.latent
     if kind == .diffusion {
       self = .diffusion(try LatentDiffusion(file, settings, latent: latent, path: path))

@@ -8,7 +8,8 @@ extension Generator {
   /// - Throws: ``UserError`` for the unconditional baseline, which has no VAE.
   package func latents(of images: ByteImages) throws -> Matrix {
     let vae = try vae()
-    let noise = RandomStream(seed: options.seed, purpose: .latentNoise)
+    // No step of training, which count from 0, nor that of its evaluation, -1.
+    let noise = RandomStream(seed: options.seed, purpose: .latentNoise, step: -2)
     let chunk = 256
     let count = images.count
     let parts = try concurrently((count + chunk - 1) / chunk, threads: options.threads) { index in

@@ -6,8 +6,8 @@ import Synchronization
   import Darwin
 #endif
 
-/// Ctrl-C, a request to end (SIGTERM) and a terminal that goes away (SIGHUP): the first asks the training loop to stop after the
-/// step, the second leaves at once.
+/// Ctrl-C, a request to end (SIGTERM) and a terminal that goes away (SIGHUP): the first asks the
+/// training loop to stop after the step, the second leaves at once.
 public enum Interruption {
   /// The signal that came; 0 for none.
   private static let received = Atomic<Int32>(0)

@@ -9,9 +9,10 @@ import RealModule
 ///
 ///     E KL(q(z|x) ‖ p) = I(x; z) + KL(q(z) ‖ p)
 ///
-/// (Hoffman & Johnson 2016). Neither term is known alone, as ln q(z) of all possible images is not.
-/// But the sum for a fitted p is an upper bound of I, and what it is below the sum for N(0, I) is
-/// a lower bound of KL(q(z) ‖ N(0, I)).
+/// (Hoffman & Johnson 2016). Neither term is known alone, as ln q(z) takes the posteriors of all
+/// images. But the sum for any p is an upper bound of I, and what it is below the sum for N(0, I)
+/// is a lower bound of KL(q(z) ‖ N(0, I)). Over the training images, which p is fitted to, both are
+/// of these images only; over test images the mean is an unbiased estimate of that for unseen ones.
 struct LatentReport: Codable, Equatable {
   struct Latent: Codable, Equatable {
     /// Mean of `KL(q(z|x) ‖ N(0, 1))`, in nats.
@@ -23,15 +24,38 @@ struct LatentReport: Codable, Equatable {
     let deviation: Double
   }
 
+  /// The mean of `KL(q(z|x) ‖ p)` over some images, in nats, by one draw of each posterior.
+  struct Divergence: Codable, Equatable {
+    let images: Int
+    let mean: Double
+    /// The standard error of the mean; nil for a single image.
+    let error: Double?
+
+    /// - Parameter logDensities: `ln p(z)` for a draw z of each posterior, one at least.
+    init(_ posteriors: DiagonalGaussian, logDensities: [Double]) {
+      let terms = zip(posteriors.entropies, logDensities).map { -$0 - $1 }
+      let n = Double(terms.count)
+      let mean = terms.reduce(0, +) / n
+      let squares = terms.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+      images = terms.count
+      self.mean = mean
+      error = images > 1 ? (squares / (n * (n - 1))).squareRoot() : nil
+    }
+  }
+
+  /// How many training images.
   let images: Int
-  /// Mean of `KL(q(z|x) ‖ N(0, I))`, in nats.
+  /// Mean of `KL(q(z|x) ‖ N(0, I))` over these, in nats.
   let divergenceFromNormal: Double
-  /// Mean of `KL(q(z|x) ‖ p)`, in nats, by one draw of each; nil for a prior without a density.
-  let divergenceFromPrior: Double?
+  /// Of these images; nil for a prior without a density.
+  let divergenceFromPrior: Divergence?
+  /// Of the test images; nil if there are none, too.
+  let testDivergenceFromPrior: Divergence?
   let latents: [Latent]
 
-  /// - Parameter priorLogDensity: the mean of `ln p(z)` over a draw of each posterior.
-  init(_ posteriors: DiagonalGaussian, priorLogDensity: Double? = nil) {
+  init(
+    _ posteriors: DiagonalGaussian, fromPrior: Divergence? = nil, testFromPrior: Divergence? = nil
+  ) {
     images = posteriors.count
     let n = Double(images)
     let (means, deviations) = posteriors.aggregatedMoments
@@ -41,8 +65,8 @@ struct LatentReport: Codable, Equatable {
         divergence: sum / n, active: active.contains(i), mean: means[i], deviation: deviations[i])
     }
     divergenceFromNormal = latents.reduce(0) { $0 + $1.divergence }
-    let entropy = posteriors.entropy / n
-    divergenceFromPrior = priorLogDensity.map { -entropy - $0 }
+    divergenceFromPrior = fromPrior
+    testDivergenceFromPrior = testFromPrior
   }
 
   /// Keys in snake case, in alphabetical order.
@@ -54,20 +78,27 @@ struct LatentReport: Codable, Equatable {
   }
 }
 
+extension LatentReport.Divergence: CustomStringConvertible {
+  var description: String { mean.digits(2) + (error.map { " ± \($0.digits(2))" } ?? "") }
+}
+
 extension LatentReport: CustomStringConvertible {
   var description: String {
     let active = latents.count(where: \.active)
     let prior = divergenceFromPrior.map {
       """
-      , from the prior \($0.digits(2)): at most so much z tells of the image, and q(z) is \
-      \((divergenceFromNormal - $0).digits(2)) nats at least from N(0, I)
+      , \($0) from the prior: at most so much z tells of them, and their q(z) is \
+      \(max(0, divergenceFromNormal - $0.mean).digits(2)) nats at least from N(0, I)
       """
+    }
+    let test = testDivergenceFromPrior.map {
+      "; of test images \($0) from the prior: at most so much z tells of an unseen image"
     }
     let worst = latents.map { max(abs($0.mean), abs($0.deviation - 1)) }.max() ?? 0
     return """
       latents: \(active) of \(latents.count) active, mean and deviation within \
-      \(worst.digits(2)) of those of N(0, 1); q(z|x) is \(divergenceFromNormal.digits(2)) nats \
-      from N(0, I)\(prior ?? "")
+      \(worst.digits(2)) of those of N(0, 1); q(z|x) of these \(images) images is \
+      \(divergenceFromNormal.digits(2)) nats from N(0, I)\(prior ?? "")\(test ?? "")
       """
   }
 }

@@ -25,9 +25,8 @@ extension Training {
     let settings = configuration.prior
     let posteriors = try posteriors(vae, data.training, count: configuration.latents(of: data))
     let z = draws(of: posteriors, step: 0)
-    let test = try data.test.map {
-      draws(of: try self.posteriors(vae, $0, count: $0.count), step: 1)
-    }
+    let test = try data.test.map { try self.posteriors(vae, $0, count: $0.count) }
+    let testZ = test.map { draws(of: $0, step: 1) }
     let (means, deviations) = posteriors.aggregatedMoments
     let found = posteriors.activeDimensions
     let active = found.isEmpty ? Array(0..<vae.latent) : found
@@ -40,18 +39,27 @@ extension Training {
       let criterion = fit.informationCriterion(points: z.rows)
       logger.info(
         """
-        prior: \(describe(mixture, z, test: test)), BIC \(criterion.digits(0)); \
+        prior: \(describe(mixture, z, test: testZ)), BIC \(criterion.digits(0)); \
         took \(((clock.now - start) / .seconds(1)).digits(1)) s
         """)
       if criterion < best?.criterion ?? .infinity { best = (mixture, criterion) }
     }
-    guard let mixture = best?.mixture else { return }
+    guard let mixture = best?.mixture else {
+      throw UserError(
+        "the prior cannot be fitted: no mixture has a finite BIC; lower prior.components")
+    }
     if settings.components.count > 1 {
       logger.info("prior: the least BIC is that of \(mixture.components) components")
     }
     // Other draws than those that it was fitted to, of which it thinks too well.
-    let logDensity = mixture.meanLogDensity(of: draws(of: posteriors, step: 2))
-    try write(LatentReport(posteriors, priorLogDensity: logDensity))
+    func divergence(_ posteriors: DiagonalGaussian, _ step: Int) -> LatentReport.Divergence {
+      let z = draws(of: posteriors, step: step)
+      return .init(posteriors, logDensities: mixture.logDensities(of: z))
+    }
+    try write(
+      LatentReport(
+        posteriors, fromPrior: divergence(posteriors, 2),
+        testFromPrior: test.map { divergence($0, 1) }))
     let metadata = [
       "part": Stage.prior.rawValue, "image": data.shape.description,
       "configuration": configuration.yaml,
@@ -121,11 +129,10 @@ extension Training {
   private func posteriors(
     _ vae: VAE, _ images: ByteImages, count: Int
   ) throws -> DiagonalGaussian {
-    let chunk = 256
+    let (chunk, taken) = (256, images.spread(count))
     let parts = try concurrently((count + chunk - 1) / chunk, threads: threads) { index in
       let rows = index * chunk..<min((index + 1) * chunk, count)
-      // Spread evenly: a set may be sorted by its labels.
-      return vae.encode(images.pixels(rows.map { $0 * images.count / count })).parameters
+      return vae.encode(images.pixels(taken[rows])).parameters
     }
     return DiagonalGaussian(.stacked(parts))
   }
@@ -169,11 +176,16 @@ extension Configuration {
         \(data.name) that the mixture is fitted to; lower it, or set prior.kind to normal
         """)
     }
+    let images = count + (data.test?.count ?? 0)
     let fit = GaussianMixture.fitBytes(
-      dimensions: vae.latent, components: components, covariance: prior.covariance,
+      points: images, dimensions: vae.latent, components: components, covariance: prior.covariance,
       threads: Session.cores)
+    let footprint = vae.footprint(pixels: data.shape.count)
+    // The posteriors, two numbers for each latent, while parts are put together; later their draws.
+    let latents = 8 * images * vae.latent
+    let encoding = footprint.parameters + Session.cores * 256 * footprint.residualsPerImage
     try checkMemory(
-      bytes: data.bytes + 4 * 4 * count * vae.latent + fit,
+      bytes: data.bytes + 4 * (latents + encoding) + fit,
       "fitting the prior (\(components) components, covariance \(prior.covariance))")
   }
 }

@@ -2,9 +2,9 @@
 ///
 ///     y[i, j] = Σ W[ky, kx] x[s i + ky - 1, s j + kx - 1] + b
 ///
-/// There are three ways to make products of it. At stride 1 it is ``Winograd``'s algorithm where the
-/// numbers of channels allow that, else ``ScatteredConvolution`` if the outputs are few; everything
-/// else is a ``GatheredConvolution``.
+/// There are three ways to make products of it. At stride 1 it is ``Winograd``'s algorithm where
+/// the numbers of channels allow that, else ``ScatteredConvolution`` if the outputs are few;
+/// everything else is a ``GatheredConvolution``.
 public struct Convolution3x3: Layer {
   var weight: Parameter  // [outputs, 9·inputs], columns ordered (ky, kx, input)
   var bias: Parameter  // [1, outputs]

@@ -66,12 +66,11 @@ public struct ConvolutionalBlock: Parameterized {
     _ dy: Matrix, _ residuals: Residuals, _ gradients: inout Gradients
   ) -> (dh: Matrix, de: Matrix) {
     let r = residuals
-    var dModulation = Matrix(0, 0)
     // `dh` becomes the derivative of each inner stage in turn.
     var dh = convolution2.backward(dy, r.activated2, &gradients)
     r.dropout?.apply(to: &dh)
-    dh = norm2.backward(dh, r.norm2, modulation: &dModulation, &gradients)
-    dh = convolution1.backward(dh, r.activated1, &gradients)
+    let (du, dModulation) = norm2.modulatedBackward(dh, r.norm2, &gradients)
+    dh = convolution1.backward(du, r.activated1, &gradients)
     dh = norm1.backward(dh, r.norm1, &gradients)
     dh.add(shortcut?.backward(dy, r.norm1.x, &gradients) ?? dy)
     return (dh, modulation.backward(dModulation, r.e, &gradients))

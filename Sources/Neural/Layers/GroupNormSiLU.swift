@@ -62,8 +62,7 @@ public struct GroupNormSiLU: Layer {
   public func backward(
     _ dy: Matrix, _ residuals: Residuals, _ gradients: inout Gradients
   ) -> Matrix {
-    var none = Matrix(0, 0)
-    return backward(dy, residuals, modulation: &none, &gradients)
+    modulatedBackward(dy, residuals, &gradients).dx
   }
 
   /// With d the derivative by the sum inside of the SiLU, g = gain (1 + scale), and means over the
@@ -73,14 +72,14 @@ public struct GroupNormSiLU: Layer {
   ///     dgain = Σ (1 + scale) d ⊙ n    dscale = Σ d ⊙ (n · gain + bias)
   ///     dbias = Σ (1 + scale) d        dshift = Σ d
   ///
-  /// - Parameter modulation: becomes the derivative by the modulation, if there was one.
-  public func backward(
-    _ dy: Matrix, _ residuals: Residuals, modulation: inout Matrix, _ gradients: inout Gradients
-  ) -> Matrix {
+  /// - Returns: derivatives of the loss by `x` and by the modulation, `[0, 0]` if there was none.
+  public func modulatedBackward(
+    _ dy: Matrix, _ residuals: Residuals, _ gradients: inout Gradients
+  ) -> (dx: Matrix, dModulation: Matrix) {
     let (r, channels) = (residuals, gain.count)
     var dx = dy
     var (dGain, dBias) = (Matrix(1, channels), Matrix(1, channels))
-    modulation = r.modulation.map { Matrix($0.rows, $0.columns) } ?? Matrix(0, 0)
+    var dModulation = r.modulation.map { Matrix($0.rows, $0.columns) } ?? Matrix(0, 0)
     let loops = MapLoops(map: map, channels: channels)
     for image in 0..<r.mean.rows {
       let (factors, offsets) = affine(r, image)
@@ -97,8 +96,8 @@ public struct GroupNormSiLU: Layer {
         slopes[c] *= g * gain.value[0, c]
         shifts[c] *= g * gain.value[0, c]
         if r.modulation != nil {
-          modulation[image, c] = gain.value[0, c] * products[c] + bias.value[0, c] * sums[c]
-          modulation[image, channels + c] = sums[c]
+          dModulation[image, c] = gain.value[0, c] * products[c] + bias.value[0, c] * sums[c]
+          dModulation[image, channels + c] = sums[c]
         }
       }
       (slopes, shifts) = (groupMeans(slopes), groupMeans(shifts))
@@ -111,7 +110,7 @@ public struct GroupNormSiLU: Layer {
     }
     gradients[gain].add(dGain)
     gradients[bias].add(dBias)
-    return dx
+    return (dx, dModulation)
   }
 
   public mutating func visit(

@@ -82,9 +82,17 @@ extension DiagonalGaussian {
 }
 
 extension DiagonalGaussian {
-  /// The differential entropy, in nats, summed over everything: `½ Σ (1 + ln 2π + ln σ²)`.
-  public var entropy: Double {
-    let numbers = Double(count * dimensions)
-    return 0.5 * (numbers * (1 + Double.log(2 * .pi)) + logVariance.elements.sum)
+  /// The differential entropy of every row, in nats: `½ Σ (1 + ln 2π + ln σ²)`.
+  public var entropies: [Double] {
+    let (rows, d) = (count, dimensions)
+    let constant = Double(d) * (1 + Double.log(2 * .pi))
+    let x = parameters.elements.span
+    var entropies = [Double](repeating: 0, count: rows)
+    for row in 0..<rows {
+      var sum = constant
+      for i in 0..<d { sum += Double(x[2 * d * row + d + i]) }
+      entropies[row] = 0.5 * sum
+    }
+    return entropies
   }
 }

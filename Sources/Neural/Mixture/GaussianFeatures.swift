@@ -27,11 +27,13 @@ struct GaussianFeatures: Sendable {
 
   /// Cuts rows into blocks whose features stay in the cache, about 1 MB.
   func blocks(of rows: Range<Int>) -> [Range<Int>] {
-    let size = max(16, min(512, 1 << 17 / count))
+    let size = Self.blockRows(count)
     return stride(from: rows.lowerBound, to: rows.upperBound, by: size).map {
       $0..<min($0 + size, rows.upperBound)
     }
   }
+
+  static func blockRows(_ count: Int) -> Int { max(16, min(512, 1 << 17 / count)) }
 
   /// φ of some rows of `[rows, dimensions]`: `[count, rows]`, a feature after the other, so that
   /// each is written by one vector loop.

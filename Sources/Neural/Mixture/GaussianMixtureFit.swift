@@ -56,14 +56,19 @@ extension GaussianMixture {
     return fits.max { $0.logLikelihood < $1.logLikelihood } ?? fits[0]
   }
 
-  /// Memory that a fit takes, in bytes, besides the points.
+  /// Memory that a fit takes, in bytes, besides the points themselves.
   public static func fitBytes(
-    dimensions: Int, components: Int, covariance: Covariance, threads: Int
+    points: Int, dimensions: Int, components: Int, covariance: Covariance, threads: Int
   ) -> Int {
     let features = GaussianFeatures.count(dimensions, covariance)
-    // The sums of every lane and their total, coefficients, factors of two mixtures; and blocks.
-    let perComponent = (ExpectationMaximisation.lanes + 8) * features
-    return 8 * (components * perComponent + threads * max(1 << 17, 16 * features) * 2)
+    // The sums of every lane, their total now and before, and coefficients; and eight mixtures, of
+    // all starts and on the way, whose full factors are about twice as many numbers as features.
+    let perComponent = (ExpectationMaximisation.lanes + 4 + 8 * 2) * features
+    // Of a block in every thread: features, coordinates, responsibilities as joint densities.
+    let rows = GaussianFeatures.blockRows(features)
+    let block = rows * (2 * features + 2 * components)
+    // Distances, groups and densities of all points.
+    return 8 * (components * perComponent + threads * block + 3 * points)
   }
 }
 

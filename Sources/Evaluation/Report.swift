@@ -107,7 +107,7 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     var text = "Features: \(extractor)"
     text += fingerprint.map { " (\($0))." } ?? "."
     if accuracy == nil {
-      text += " The set has no classifier, so nothing can be said of classes."
+      text += " There is no trained classifier, so nothing can be said of classes."
     }
     if let elbo {
       text += """

@@ -60,17 +60,23 @@ private func naiveEstimate(_ x: Matrix, _ y: Matrix) -> Double {
   }
 
   /// Expects that intervals hold `truth` in 95 % of 200 draws, and that values are right in the
-  /// mean, both within four standard errors.
+  /// mean, both within four standard errors; and that intervals are no wider than they must be.
   func expectCoverage(of truth: Double, _ draw: (UInt64) -> (Matrix, Matrix)) throws {
     let draws = 200
-    var (hits, sum, squares) = (0, 0.0, 0.0)
+    var (hits, sum, squares, margins) = (0, 0.0, 0.0, 0.0)
     for seed in 0..<UInt64(draws) {
       let (a, b) = draw(seed)
       let distance = try KernelDistance(a, b, seed: 1, threads: 1)
       if distance.confidence.contains(truth) { hits += 1 }
       sum += distance.value - truth
       squares += (distance.value - truth) * (distance.value - truth)
+      let margin = (distance.confidence.upperBound - distance.confidence.lowerBound) / 2
+      margins += margin * margin
     }
+    // E margin² is t² Var(value), t the quantile for 9 degrees of freedom; that of either side, a
+    // mean of 200, is known to about √(2/200) (1 + 3/9) at worst: four times that is half.
+    let ratio = margins / (2.2621571628 * 2.2621571628 * squares)
+    #expect((0.5...1.5).contains(ratio), "width² is \(ratio) of what it should be")
     let deviation = (0.95 * 0.05 * Double(draws)).squareRoot()
     #expect(abs(Double(hits) - 0.95 * Double(draws)) < 4 * deviation, "\(hits) hits")
     #expect(abs(sum) < 4 * squares.squareRoot(), "mean error \(sum / Double(draws))")

@@ -28,7 +28,7 @@ struct LatentDiffusion: Sendable {
   ///
   /// - Throws: ``UserError`` when the network's output is not finite.
   func latents(from noise: Matrix) throws -> Matrix {
-    let start = latents.active(of: noise)
+    let start = noise.columns(at: latents.active)
     let z = try ddim(from: start, through: levels) { y, level in
       try process.denoise(y, at: level, network, nil)
     }
@@ -44,12 +44,6 @@ struct StandardisedLatents: Equatable, Sendable {
   let means: [Double]
   /// Of every latent; positive.
   let deviations: [Double]
-
-  /// The active columns of `[batch, latent]`.
-  func active(of z: Matrix) -> Matrix {
-    Matrix(
-      z.rows, active.count, (0..<z.rows).flatMap { row in active.map { z[row, $0] } })
-  }
 
   /// `[batch, latent]` of standardised active latents and, in the other columns, `inactive` as it
   /// is.

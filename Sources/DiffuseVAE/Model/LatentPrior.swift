@@ -12,8 +12,8 @@ enum LatentPrior: Sendable {
 
   /// z of the images `indices` of a seed, `[indices, latent]`, from noise that is each image's own.
   ///
-  /// - Parameter temperature: scales that noise. So it scales the deviation from the mean; that of
-  ///   the component which was drawn, if this is a mixture.
+  /// - Parameter temperature: scales that noise, and so the deviation from the mean; from that of
+  ///   the component which was drawn, if this is a mixture. For a diffusion it scales the start.
   /// - Throws: ``UserError`` when the output of the diffusion's network is not finite.
   func draw(_ indices: [Int], latent: Int, seed: UInt64, temperature: Double) throws -> Matrix {
     var noise = RandomStream(seed: seed, purpose: .latent).normal(rows: indices, columns: latent)

@@ -44,8 +44,17 @@ struct GatheredConvolution: Sendable {
 }
 
 extension Matrix {
+  /// Makes the rows from `first` on equal to those of `part`.
+  mutating func replace(rowsFrom first: Int, by part: Matrix) {
+    precondition(part.columns == columns && first + part.rows <= rows)
+    let (count, start) = (part.elements.count, first * columns)
+    var y = elements.mutableSpan
+    let part = part.elements.span
+    for i in 0..<count { y[start + i] = part[i] }
+  }
+
   /// Makes the rows from `first` on equal to those of `part`, each plus the one row `row`.
-  mutating func replace(rowsFrom first: Int, by part: Matrix, plus row: Matrix) {
+  fileprivate mutating func replace(rowsFrom first: Int, by part: Matrix, plus row: Matrix) {
     precondition(part.columns == columns && row.columns == columns && first + part.rows <= rows)
     let (width, count, start) = (columns, part.elements.count, first * columns)
     var y = elements.mutableSpan

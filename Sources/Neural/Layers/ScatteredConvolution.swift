@@ -30,13 +30,12 @@ struct ScatteredConvolution: Sendable {
     var dTurned = Matrix(turned.rows, turned.columns)
     var dx = Matrix(unset: x.rows, x.columns)
     var (columns, part) = (Matrix(0, 0), Matrix(0, 0))
-    let none = Matrix(1, x.columns)
     for lines in neighbourhoods.blocks(batch: neighbourhoods.input.batch(of: x)) {
       let pixels = neighbourhoods.pixels(lines)
       neighbourhoods.gather(dy, lines, into: &columns)
       dTurned.add(product: columns.transposed, x.rows(pixels))  // dW' += dPᵀ x
       part.replace(byProduct: columns, turned)  // dx = dP W'
-      dx.replace(rowsFrom: pixels.lowerBound, by: part, plus: none)
+      dx.replace(rowsFrom: pixels.lowerBound, by: part)
     }
     for (o, place) in (0..<9 * weight.rows).map({ ($0 / 9, $0 % 9) }) {
       for i in 0..<inputs {

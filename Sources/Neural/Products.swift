@@ -134,7 +134,7 @@ extension Matrix {
   }
 
   /// The transpose, written out.
-  private var flipped: Matrix {
+  var flipped: Matrix {
     var result = Matrix(unset: columns, rows)
     let (rows, columns) = (rows, columns)
     var y = result.elements.mutableSpan

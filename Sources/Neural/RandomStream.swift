@@ -26,6 +26,9 @@ public struct RandomStream: Sendable {
     case translation = 12
     /// What dropout drops.
     case dropout = 13
+    /// Noise on x̂0 in training, and how much of it.
+    case conditionNoise = 14
+    case conditionLevel = 15
   }
 
   private let key: (UInt32, UInt32)

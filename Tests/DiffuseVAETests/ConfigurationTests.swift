@@ -186,6 +186,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
         diffusion:
           formulation: concat
           condition: true
+          condition_noise: 0
           steps: 1000
           schedule: linear
           target: original
@@ -248,7 +249,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
 
   @Test func referenceHasARowForEverySetting() {
     let rows = Configuration.reference.split(separator: "\n")
-    #expect(rows.count == 2 + 2 + 4 + 7 + 7 + 7 + 3 * 9 + 3 + 5)
+    #expect(rows.count == 2 + 2 + 4 + 7 + 8 + 7 + 3 * 9 + 3 + 5)
     #expect(rows.contains("| `vae.latent` | `32` | an integer in 1…65536 | dimensions of z |"))
     #expect(rows.allSatisfy { $0.filter { $0 == "|" }.count == 5 })
   }

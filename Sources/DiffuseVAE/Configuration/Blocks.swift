@@ -78,6 +78,10 @@ public struct DiffusionSettings: Equatable, Sendable {
   /// Whether the network also sees x̂0. Unless given, true for every formulation but `none`.
   public var condition = true
 
+  /// Noise on x̂0 in training ("conditioning augmentation", Ho et al. 2021, "Cascaded Diffusion
+  /// Models"): its deviation is drawn for every image, uniformly from 0 to this: In 0...10.
+  public var conditionNoise = 0.0
+
   /// T, the steps of the process: In 20...100000.
   public var steps = 1000
 
@@ -101,6 +105,9 @@ extension DiffusionSettings: SettingsBlock {
       Field(
         "condition", \.condition, .boolean,
         "whether the network also sees x̂0; unless given, false only for formulation none"),
+      Field(
+        "condition_noise", \.conditionNoise, .number(in: 0...10),
+        "noise on x̂0 in training; its deviation, pixels being in [-1, 1], is up to this"),
       Field("steps", \.steps, .integer(in: 20...100_000), "T, the steps of the process"),
       Field("schedule", \.schedule, .choice, "how noise grows with t"),
       Field("target", \.target, .choice, "what the network predicts"),

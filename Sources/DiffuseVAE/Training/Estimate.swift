@@ -18,12 +18,10 @@ public struct Estimate {
   public init(
     _ configuration: Configuration, data: Dataset, stages: [Stage], threads: Int
   ) throws {
-    let process = try DiffusionProcess(configuration.diffusion)
     let vae = VAE(configuration.vae, pixels: data.shape.count, seed: 0)
     func denoiserSeconds<Network: Denoiser>(_ network: Network) throws -> Double {
-      let objective = DiffusionObjective<Network>(
-        process: process, vae: configuration.hasVAE ? vae : nil,
-        dropout: configuration.denoiser.dropout)
+      let objective = try DiffusionObjective<Network>(
+        configuration, vae: configuration.hasVAE ? vae : nil)
       return try Self.seconds(
         .denoiser, objective, network, data.training, configuration, threads)
     }

@@ -28,7 +28,7 @@ package struct Slice: Sendable {
   package let batch: Int
   package let seed: UInt64
   package let step: Int
-  /// False to evaluate, without dropout.
+  /// False to evaluate, without dropout and without noise on x̂0.
   package var isTraining = true
 
   package func stream(_ purpose: RandomStream.Purpose) -> RandomStream {
@@ -66,6 +66,8 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
   let vae: VAE?
   /// Rate of the network's dropout.
   var dropout = 0.0
+  /// Largest deviation of the noise on x̂0 in training.
+  var conditionNoise = 0.0
 
   let terms = ["loss"]
 
@@ -73,10 +75,7 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
     _ network: Network, _ slice: Slice
   ) -> (terms: [Double], residuals: Residuals) {
     let pixels = slice.examples.columns
-    let reconstruction = vae.map { vae in
-      let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent)
-      return vae.reconstruction(vae.encode(slice.examples).sample(noise))
-    }
+    let reconstruction = vae.map { reconstructions(by: $0, of: slice) }
     let y0 = process.formulation.chain(fromImage: slice.examples.affine(2, -1), reconstruction)
     let timesteps = slice.stream(.timestep).integers(
       rows: slice.rows, below: process.schedule.steps)
@@ -93,6 +92,19 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
     return ([loss], Residuals(network: residuals, derivative: derivative))
   }
 
+  /// x̂0 of every image, in training with noise on it.
+  private func reconstructions(by vae: VAE, of slice: Slice) -> Matrix {
+    let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent)
+    var x = vae.reconstruction(vae.encode(slice.examples).sample(noise))
+    guard slice.isTraining, conditionNoise > 0 else { return x }
+    let deviations = slice.stream(.conditionLevel).uniform(rows: slice.rows, columns: 1)
+      .affine(Float(conditionNoise), 0)
+    x.scaleRows(
+      [Float](repeating: 1, count: x.rows), adding: deviations.elements,
+      slice.stream(.conditionNoise).normal(rows: slice.rows, columns: x.columns))
+    return x
+  }
+
   struct Residuals: Sendable {
     let network: Network.Residuals
     let derivative: Matrix
@@ -100,6 +112,15 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
 
   func backward(_ network: Network, _ residuals: Residuals, _ gradients: inout Gradients) {
     network.backward(residuals.derivative, residuals.network, &gradients)
+  }
+}
+
+extension DiffusionObjective {
+  init(_ configuration: Configuration, vae: VAE?) throws {
+    self.init(
+      process: try DiffusionProcess(configuration.diffusion), vae: vae,
+      dropout: configuration.denoiser.dropout,
+      conditionNoise: configuration.diffusion.conditionNoise)
   }
 }
 

@@ -58,9 +58,7 @@ public struct Training {
         "\(data.name): images are \(data.shape), not of the size that stage one was trained on")
     }
     let vae = first?.vae
-    let objective = DiffusionObjective<Network>(
-      process: try DiffusionProcess(configuration.diffusion), vae: vae,
-      dropout: configuration.denoiser.dropout)
+    let objective = try DiffusionObjective<Network>(configuration, vae: vae)
     var trainer = try trainer(objective, network, .denoiser, on: data.training)
     return try train(&trainer, .denoiser, test: data.test) { trainer in
       try Model(

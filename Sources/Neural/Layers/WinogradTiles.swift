@@ -6,8 +6,8 @@
 /// the map everything is zero. Every transform goes from lines of the map to strips, as many lines
 /// side by side as a tile is high, and from strips to tiles; or the same way back.
 ///
-/// Pointers, because compilers do not vectorise loops over so many streams. They stay in this file;
-/// what they point at is checked before they are made.
+/// Pointers, because compilers do not vectorise loops over so many streams. What they point at is
+/// checked before they are made.
 struct WinogradTiles: Sendable {
   let map: MapShape
   /// A multiple of ``lanes``.
@@ -194,89 +194,5 @@ struct WinogradTiles: Sendable {
         && lines.lowerBound >= 0 && lines.upperBound * map.pixels * channels <= maps * down
         && tiles == 36 * place, "tiles of other maps")
     return ((4 * across + 2) * channels, place)
-  }
-}
-
-typealias WinogradVector = SIMD8<Float>
-
-/// Six places at equal distances, so that loops need no arithmetic but that of their index.
-private struct Six<Pointer: Strideable> where Pointer.Stride == Int {
-  let a, b, c, d, e, f: Pointer
-
-  @inline(__always) init(_ first: Pointer, every distance: Int) {
-    a = first
-    b = first.advanced(by: distance)
-    c = first.advanced(by: 2 * distance)
-    d = first.advanced(by: 3 * distance)
-    e = first.advanced(by: 4 * distance)
-    f = first.advanced(by: 5 * distance)
-  }
-}
-
-extension Six<UnsafePointer<Float>> {
-  @inline(__always) func vectors(_ i: Int) -> Winograd.SixVectors {
-    (a.vector(i), b.vector(i), c.vector(i), d.vector(i), e.vector(i), f.vector(i))
-  }
-}
-
-extension Six<UnsafeMutablePointer<Float>> {
-  @inline(__always) func vectors(_ i: Int) -> Winograd.SixVectors {
-    (a.vector(i), b.vector(i), c.vector(i), d.vector(i), e.vector(i), f.vector(i))
-  }
-
-  @inline(__always) func set(_ i: Int, _ v: Winograd.SixVectors) {
-    a.set(i, v.0)
-    b.set(i, v.1)
-    c.set(i, v.2)
-    d.set(i, v.3)
-    e.set(i, v.4)
-    f.set(i, v.5)
-  }
-
-  @inline(__always) func add(_ i: Int, _ v: Winograd.SixVectors) {
-    a.add(i, v.0)
-    b.add(i, v.1)
-    c.add(i, v.2)
-    d.add(i, v.3)
-    e.add(i, v.4)
-    f.add(i, v.5)
-  }
-}
-
-/// The first index of every vector among `count` numbers.
-@inline(__always) private func vectors(_ count: Int) -> StrideTo<Int> {
-  stride(from: 0, to: count, by: WinogradTiles.lanes)
-}
-
-extension UnsafePointer<Float> {
-  @inline(__always) fileprivate func vector(_ i: Int) -> WinogradVector {
-    UnsafeRawPointer(self + i).loadUnaligned(as: WinogradVector.self)
-  }
-}
-
-extension UnsafeMutablePointer<Float> {
-  @inline(__always) fileprivate func vector(_ i: Int) -> WinogradVector {
-    UnsafePointer(self).vector(i)
-  }
-
-  @inline(__always) fileprivate func set(_ i: Int, _ v: WinogradVector) {
-    UnsafeMutableRawPointer(self + i).storeBytes(of: v, as: WinogradVector.self)
-  }
-
-  @inline(__always) fileprivate func add(_ i: Int, _ v: WinogradVector) { set(i, vector(i) + v) }
-}
-
-/// Pointers to an array that is read and two that are written.
-private func withPointers(
-  _ a: [Float], _ b: inout [Float], _ c: inout [Float],
-  _ body: (UnsafePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>) -> Void
-) {
-  a.withUnsafeBufferPointer { a in
-    b.withUnsafeMutableBufferPointer { b in
-      c.withUnsafeMutableBufferPointer { c in
-        guard let a = a.baseAddress, let b = b.baseAddress, let c = c.baseAddress else { return }
-        body(a, b, c)
-      }
-    }
   }
 }

@@ -9,6 +9,7 @@ extension Winograd {
     WinogradVector, WinogradVector, WinogradVector, WinogradVector, WinogradVector, WinogradVector
   )
   typealias FourVectors = (WinogradVector, WinogradVector, WinogradVector, WinogradVector)
+  typealias ThreeVectors = (WinogradVector, WinogradVector, WinogradVector)
 
   // The points ±a and ±b, their squares p and q, p q and p + q.
   private static var a: Float { 0.75 }
@@ -63,16 +64,18 @@ extension Winograd {
   private static var atB: Float { 1 / (2 * q * (q - p)) }
 
   /// `G g`
-  @inline(__always) static func kernel(_ g0: Float, _ g1: Float, _ g2: Float) -> [6 of Float] {
-    let (evenA, oddA) = (atA * (g0 + p * g2), atA * a * g1)
-    let (evenB, oddB) = (atB * (g0 + q * g2), atB * b * g1)
-    return [at0 * g0, evenA + oddA, evenA - oddA, evenB + oddB, evenB - oddB, g2]
+  @inline(__always) static func kernel(
+    _ g0: WinogradVector, _ g1: WinogradVector, _ g2: WinogradVector
+  ) -> SixVectors {
+    let (evenA, oddA) = (atA * (g0 + p * g2), (atA * a) * g1)
+    let (evenB, oddB) = (atB * (g0 + q * g2), (atB * b) * g1)
+    return (at0 * g0, evenA + oddA, evenA - oddA, evenB + oddB, evenB - oddB, g2)
   }
 
   /// `Gᵀ u`
-  @inline(__always) static func transposedKernel(_ u: [6 of Float]) -> SIMD3<Float> {
-    let (evenA, oddA) = (atA * (u[1] + u[2]), atA * a * (u[1] - u[2]))
-    let (evenB, oddB) = (atB * (u[3] + u[4]), atB * b * (u[3] - u[4]))
-    return SIMD3(at0 * u[0] + evenA + evenB, oddA + oddB, p * evenA + q * evenB + u[5])
+  @inline(__always) static func transposedKernel(_ u: SixVectors) -> ThreeVectors {
+    let (evenA, oddA) = (atA * (u.1 + u.2), (atA * a) * (u.1 - u.2))
+    let (evenB, oddB) = (atB * (u.3 + u.4), (atB * b) * (u.3 - u.4))
+    return (at0 * u.0 + evenA + evenB, oddA + oddB, p * evenA + q * evenB + u.5)
   }
 }

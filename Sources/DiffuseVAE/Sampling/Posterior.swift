@@ -10,14 +10,8 @@ extension Generator {
     let vae = try vae()
     // No step of training, which count from 0, nor that of its evaluation, -1.
     let noise = RandomStream(seed: options.seed, purpose: .latentNoise, step: -2)
-    let chunk = 256
-    let count = images.count
-    let parts = try concurrently((count + chunk - 1) / chunk, threads: options.threads) { index in
-      let rows = index * chunk..<min((index + 1) * chunk, count)
-      return vae.encode(images.pixels(rows)).sample(
-        noise.normal(rows: rows, columns: vae.latent))
-    }
-    return .stacked(parts)
+    return try vae.posteriors(of: images, Array(0..<images.count), threads: options.threads)
+      .sample(noise.normal(rows: 0..<images.count, columns: vae.latent))
   }
 
   /// x̂0 of given latents, `[n, latent]`; `[n, pixels]` in [0, 1].
@@ -37,6 +31,20 @@ extension Generator {
   private func vae() throws -> VAE {
     guard let vae = model.vae else { throw UserError("formulation none has no VAE") }
     return vae
+  }
+}
+
+extension VAE {
+  /// q(z|x) of the images `indices`.
+  func posteriors(
+    of images: ByteImages, _ indices: [Int], threads: Int
+  ) throws -> DiagonalGaussian {
+    let (chunk, count) = (256, indices.count)
+    let parts = try concurrently((count + chunk - 1) / chunk, threads: threads) { index in
+      let rows = index * chunk..<min((index + 1) * chunk, count)
+      return encode(images.pixels(indices[rows])).parameters
+    }
+    return DiagonalGaussian(.stacked(parts))
   }
 }
 

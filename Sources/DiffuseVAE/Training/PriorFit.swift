@@ -25,7 +25,7 @@ extension Training {
     let settings = configuration.prior
     let posteriors = try posteriors(vae, data.training, count: configuration.latents(of: data))
     let z = draws(of: posteriors, step: 0)
-    let test = try data.test.map { try self.posteriors(vae, $0, count: $0.count) }
+    let test = try data.test.map { try self.posteriors(vae, $0) }
     let testZ = test.map { draws(of: $0, step: 1) }
     let (means, deviations) = posteriors.aggregatedMoments
     let found = posteriors.activeDimensions
@@ -97,7 +97,7 @@ extension Training {
 
   /// Trains a diffusion model of the active latents by the one training loop.
   private func trainLatentDiffusion(_ vae: VAE) throws -> Bool {
-    let posteriors = try posteriors(vae, data.training, count: data.training.count)
+    let posteriors = try posteriors(vae, data.training)
     let active = posteriors.activeDimensions
     guard !active.isEmpty else {
       throw UserError(
@@ -112,7 +112,7 @@ extension Training {
       configuration.prior, latents, seed: Stage.prior.seed(configuration.training.seed))
     try write(LatentReport(posteriors))
     let test = try data.test.map {
-      standardised(try self.posteriors(vae, $0, count: $0.count))
+      standardised(try self.posteriors(vae, $0))
     }
     var trainer = try trainer(
       LatentObjective(schedule: diffusion.process.schedule), diffusion.network, .prior,
@@ -125,16 +125,11 @@ extension Training {
     }
   }
 
-  /// q(z|x) of `count` of some images.
+  /// q(z|x) of `count` of some images, all if there is no count.
   private func posteriors(
-    _ vae: VAE, _ images: ByteImages, count: Int
+    _ vae: VAE, _ images: ByteImages, count: Int? = nil
   ) throws -> DiagonalGaussian {
-    let (chunk, taken) = (256, images.spread(count))
-    let parts = try concurrently((count + chunk - 1) / chunk, threads: threads) { index in
-      let rows = index * chunk..<min((index + 1) * chunk, count)
-      return vae.encode(images.pixels(taken[rows])).parameters
-    }
-    return DiagonalGaussian(.stacked(parts))
+    try vae.posteriors(of: images, images.spread(count ?? images.count), threads: threads)
   }
 
   /// A z of each.

@@ -106,7 +106,8 @@ public struct GroupNormSiLU: Layer {
         slopes[c] *= -precision[c] * precision[c]
         shifts[c] = -precision[c] * shifts[c] - slopes[c] * mean[c]
       }
-      loops.combine(factors, &dx.elements, image, slopes, r.x.elements, shifts)
+      loops.combine(
+        &dx.elements, by: factors, r.x.elements, by: slopes, plus: shifts, image)
     }
     gradients[gain].add(dGain)
     gradients[bias].add(dBias)

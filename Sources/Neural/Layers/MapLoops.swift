@@ -88,8 +88,8 @@ struct MapLoops {
 
   /// `d = factor · d + slope · x + shift`
   func combine(
-    _ factors: [Float], _ d: inout [Float], _ image: Int, _ slopes: [Float], _ x: [Float],
-    _ shifts: [Float]
+    _ d: inout [Float], by factors: [Float], _ x: [Float], by slopes: [Float], plus shifts: [Float],
+    _ image: Int
   ) {
     let (lines, width) = (lines(image), width)
     let (factorLine, slopeLine) = (repeated(factors), repeated(slopes))

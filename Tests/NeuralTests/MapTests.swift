@@ -57,6 +57,32 @@ import Testing
       let x = normal(3 * map.pixels, channels.inputs, seed: 2)
       let expected = naive(x, layer.weight.value, layer.bias.value, map, stride: stride)
       #expect(distance(layer(x), expected) < 1e-5)
+      let residual = normal(expected.rows, channels.outputs, seed: 3)
+      var sum = expected
+      sum.add(residual)
+      #expect(distance(layer.forward(x, plus: residual), sum) < 1e-5)
+    }
+  }
+
+  @Test("A convolution's derivative by its input is its transpose, across blocks of a map, too")
+  func transpose() {
+    // Blocks end within the maps: of Winograd's 10 lines of tiles, and of the 40 lines of pixels.
+    let map = MapShape(height: 40, width: 32)
+    for (stride, outputs) in [(1, 64), (1, 3), (2, 64)] {
+      var source = ParameterSource(seed: 1)
+      let layer = Convolution3x3(64, outputs, on: map, stride: stride, &source)
+      let x = normal(2 * map.pixels, 64, seed: 2)
+      var y = layer(x)
+      let dy = normal(y.rows, outputs, seed: 3)
+      var gradients = Gradients(of: layer)
+      let dx = layer.backward(dy, x, &gradients)
+      // <dy, A x> = <Aᵀ dy, x>, the sums of random terms.
+      y.add(toRows: layer.bias.value.affine(-1, 0))
+      let scale = (y.squaredNorm * dy.squaredNorm).squareRoot()
+      #expect(abs(dy.dot(y) - dx.dot(x)) < 1e-6 * scale, "stride \(stride), \(outputs) outputs")
+      // <dW, W> is the same sum.
+      let dWeight = gradients[layer.weight]
+      #expect(abs(dy.dot(y) - dWeight.dot(layer.weight.value)) < 1e-6 * scale)
     }
   }
 

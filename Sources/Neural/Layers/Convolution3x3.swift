@@ -45,15 +45,21 @@ public struct Convolution3x3: Layer {
   public var outputs: Int { weight.value.rows }
 
   public func forward(_ x: Matrix) -> (y: Matrix, residuals: Matrix) {
+    (forward(x, plus: nil), x)
+  }
+
+  /// The convolution of `x`, to which `residual`, maps like its result, is added.
+  func forward(_ x: Matrix, plus residual: Matrix?) -> Matrix {
     precondition(x.columns == inputs, "maps of \(x.columns) channels")
     let (weight, bias) = (weight.value, bias.value)
-    let y =
-      switch lowering {
-      case .gathered(let way): way.forward(x, weight, bias)
-      case .scattered(let way): way.forward(x, weight, bias)
-      case .winograd(let way): way.forward(x, weight, bias)
-      }
-    return (y, x)
+    var y: Matrix
+    switch lowering {
+    case .winograd(let way): return way.forward(x, weight, bias, plus: residual)
+    case .gathered(let way): y = way.forward(x, weight, bias)
+    case .scattered(let way): y = way.forward(x, weight, bias)
+    }
+    if let residual { y.add(residual) }
+    return y
   }
 
   public func backward(_ dy: Matrix, _ x: Matrix, _ gradients: inout Gradients) -> Matrix {

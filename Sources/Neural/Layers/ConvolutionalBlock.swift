@@ -51,8 +51,7 @@ public struct ConvolutionalBlock: Parameterized {
     let u = convolution1(activated1)
     var (activated2, norm2Residuals) = norm2.forward(u, modulation: modulation(e))
     dropout?.apply(to: &activated2)
-    var y = convolution2(activated2)
-    y.add(shortcut?(h) ?? h)
+    let y = convolution2.forward(activated2, plus: shortcut?(h) ?? h)
     return (
       y,
       Residuals(
@@ -71,8 +70,8 @@ public struct ConvolutionalBlock: Parameterized {
     r.dropout?.apply(to: &dh)
     let (du, dModulation) = norm2.modulatedBackward(dh, r.norm2, &gradients)
     dh = convolution1.backward(du, r.activated1, &gradients)
-    dh = norm1.backward(dh, r.norm1, &gradients)
-    dh.add(shortcut?.backward(dy, r.norm1.x, &gradients) ?? dy)
+    let dShortcut = shortcut?.backward(dy, r.norm1.x, &gradients) ?? dy
+    dh = norm1.modulatedBackward(dh, r.norm1, plus: dShortcut, &gradients).dx
     return (dh, modulation.backward(dModulation, r.e, &gradients))
   }
 

@@ -72,12 +72,14 @@ public struct GroupNormSiLU: Layer {
   ///     dgain = Σ (1 + scale) d ⊙ n    dscale = Σ d ⊙ (n · gain + bias)
   ///     dbias = Σ (1 + scale) d        dshift = Σ d
   ///
+  /// - Parameter other: what else the loss's derivative by `x` consists of; nil is nothing.
   /// - Returns: derivatives of the loss by `x` and by the modulation, `[0, 0]` if there was none.
   public func modulatedBackward(
-    _ dy: Matrix, _ residuals: Residuals, _ gradients: inout Gradients
+    _ dy: Matrix, _ residuals: Residuals, plus other: Matrix? = nil, _ gradients: inout Gradients
   ) -> (dx: Matrix, dModulation: Matrix) {
     let (r, channels) = (residuals, gain.count)
-    var dx = dy
+    precondition(dy.hasShape(of: r.x) && other.map { $0.hasShape(of: r.x) } ?? true)
+    var dx = Matrix(unset: dy.rows, channels)
     var (dGain, dBias) = (Matrix(1, channels), Matrix(1, channels))
     var dModulation = r.modulation.map { Matrix($0.rows, $0.columns) } ?? Matrix(0, 0)
     let loops = MapLoops(map: map, channels: channels)
@@ -86,7 +88,7 @@ public struct GroupNormSiLU: Layer {
       let (mean, precision) = (r.mean.row(image), r.precision.row(image))
       // Σ d and Σ d ⊙ n of each channel.
       var (sums, products) = loops.deactivate(
-        r.x.elements, image, factors, offsets, minus: mean, &dx.elements)
+        r.x.elements, dy.elements, image, factors, offsets, minus: mean, into: &dx.elements)
       for c in 0..<channels { products[c] *= precision[c] }
       var (slopes, shifts) = (products, sums)
       for c in 0..<channels {
@@ -108,6 +110,7 @@ public struct GroupNormSiLU: Layer {
       }
       loops.combine(
         &dx.elements, by: factors, r.x.elements, by: slopes, plus: shifts, image)
+      if let other { loops.add(other.elements, image, to: &dx.elements) }
     }
     gradients[gain].add(dGain)
     gradients[bias].add(dBias)

@@ -58,26 +58,26 @@ struct MapLoops {
     }
   }
 
-  /// Makes `d`, a derivative by the output of ``activate(_:_:_:_:into:)``, one by the sum inside of
-  /// the SiLU.
+  /// From `dy`, a derivative by the output of ``activate(_:_:_:_:into:)``, that by the sum inside of
+  /// the SiLU, d.
   ///
   /// - Returns: Σ d and Σ d (x - mean) of every channel.
   func deactivate(
-    _ x: [Float], _ image: Int, _ factors: [Float], _ offsets: [Float], minus mean: [Float],
-    _ d: inout [Float]
+    _ x: [Float], _ dy: [Float], _ image: Int, _ factors: [Float], _ offsets: [Float],
+    minus mean: [Float], into d: inout [Float]
   ) -> (sums: [Float], products: [Float]) {
     let (lines, width) = (lines(image), width)
     let (factorLine, offsetLine) = (repeated(factors), repeated(offsets))
     let meanLine = repeated(mean)
     var (sumLine, productLine) = (zeros, zeros)
-    let (a, b, mean, x) = (factorLine.span, offsetLine.span, meanLine.span, x.span)
+    let (a, b, mean, x, dy) = (factorLine.span, offsetLine.span, meanLine.span, x.span, dy.span)
     var sums = sumLine.mutableSpan
     var products = productLine.mutableSpan
     var d = d.mutableSpan
     for start in lines {
       for i in 0..<width {
         let x = x[start + i]
-        let derivative = d[start + i] * SiLU.derivative(a[i] * x + b[i])
+        let derivative = dy[start + i] * SiLU.derivative(a[i] * x + b[i])
         d[start + i] = derivative
         sums[i] += derivative
         products[i] += derivative * (x - mean[i])
@@ -98,6 +98,16 @@ struct MapLoops {
     var d = d.mutableSpan
     for start in lines {
       for i in 0..<width { d[start + i] = a[i] * d[start + i] + b[i] * x[start + i] + c[i] }
+    }
+  }
+
+  /// `d += other`
+  func add(_ other: [Float], _ image: Int, to d: inout [Float]) {
+    let (lines, width) = (lines(image), width)
+    let other = other.span
+    var d = d.mutableSpan
+    for start in lines {
+      for i in start..<start + width { d[i] += other[i] }
     }
   }
 

@@ -29,7 +29,10 @@ struct Winograd: Sendable {
   /// - Parameters:
   ///   - x: `[batch·height·width, inputs]`
   ///   - weight: `[outputs, 9·inputs]`, columns ordered (ky, kx, input).
-  func forward(_ x: Matrix, _ weight: Matrix, _ bias: Matrix) -> Matrix {
+  ///   - residual: what is added, `[batch·height·width, outputs]`.
+  func forward(
+    _ x: Matrix, _ weight: Matrix, _ bias: Matrix, plus residual: Matrix?
+  ) -> Matrix {
     var y = Matrix(unset: x.rows, outputs.channels)
     let u = kernels(weight, inputsFirst: true)
     var (v, m) = (Matrix(0, 0), Matrix(0, 0))
@@ -37,7 +40,8 @@ struct Winograd: Sendable {
       v.resize(36 * lines.count * inputs.across, inputs.channels)
       inputs.gather(x.elements, lines, into: &v.elements)
       m.replace(byProducts: 36, v, u)
-      outputs.assemble(m.elements, plus: bias.elements, lines, into: &y.elements)
+      outputs.assemble(
+        m.elements, plus: bias.elements, residual?.elements, lines, into: &y.elements)
     }
     return y
   }
@@ -46,7 +50,7 @@ struct Winograd: Sendable {
   ///
   /// - Returns: the derivative by `x`.
   func backward(_ dy: Matrix, _ x: Matrix, _ weight: Matrix, _ dWeight: inout Matrix) -> Matrix {
-    var dx = Matrix(x.rows, x.columns)
+    var dx = Matrix(unset: x.rows, x.columns)
     let u = kernels(weight, inputsFirst: false)
     var dU = Matrix(36 * outputs.channels, inputs.channels)
     var (v, dM) = (Matrix(0, 0), Matrix(0, 0))
@@ -58,7 +62,7 @@ struct Winograd: Sendable {
       outputs.spread(dy.elements, lines, into: &dM.elements)
       dU.add(products: 36, dM.transposed, v)  // dU += dMᵀ V
       v.replace(byProducts: 36, dM, u)  // dV = dM U
-      inputs.scatter(v.elements, lines, to: &dx.elements)
+      inputs.scatter(v.elements, lines, into: &dx.elements)
     }
     addKernelDerivative(dU, to: &dWeight)
     return dx

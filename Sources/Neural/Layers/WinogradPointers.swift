@@ -70,25 +70,39 @@ extension UnsafeMutablePointer<Float> {
 
 /// Pointers to an array that is read and one that is written.
 func withPointers(
-  _ a: [Float], _ b: inout [Float],
+  _ a: [Float], _ z: inout [Float],
   _ body: (UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
 ) {
   a.withUnsafeBufferPointer { a in
-    b.withUnsafeMutableBufferPointer { b in
-      guard let a = a.baseAddress, let b = b.baseAddress else { return }
-      body(a, b)
+    z.withUnsafeMutableBufferPointer { z in
+      if let a = a.baseAddress, let z = z.baseAddress { body(a, z) }
     }
   }
 }
 
 /// Pointers to an array that is read and two that are written.
 func withPointers(
-  _ a: [Float], _ b: inout [Float], _ c: inout [Float],
+  _ a: [Float], _ y: inout [Float], _ z: inout [Float],
   _ body: (UnsafePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>) -> Void
 ) {
-  withPointers(a, &b) { a, b in
-    c.withUnsafeMutableBufferPointer { c in
-      if let c = c.baseAddress { body(a, b, c) }
+  withPointers(a, &y) { a, y in
+    z.withUnsafeMutableBufferPointer { z in
+      if let z = z.baseAddress { body(a, y, z) }
+    }
+  }
+}
+
+/// Pointers to two arrays that are read and two that are written.
+func withPointers(
+  _ a: [Float], _ b: [Float], _ y: inout [Float], _ z: inout [Float],
+  _ body: (
+    UnsafePointer<Float>, UnsafePointer<Float>, UnsafeMutablePointer<Float>,
+    UnsafeMutablePointer<Float>
+  ) -> Void
+) {
+  withPointers(a, &y, &z) { a, y, z in
+    b.withUnsafeBufferPointer { b in
+      if let b = b.baseAddress { body(a, b, y, z) }
     }
   }
 }

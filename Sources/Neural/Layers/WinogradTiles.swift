@@ -58,8 +58,9 @@ struct WinogradTiles: Sendable {
     }
   }
 
-  /// Adds `B V Bᵀ` to the maps: the transpose of ``gather(_:_:into:)``.
-  func scatter(_ v: [Float], _ lines: Range<Int>, to x: inout [Float]) {
+  /// Makes the maps `B V Bᵀ`, all of their lines one after the other: the transpose of
+  /// ``gather(_:_:into:)``.
+  func scatter(_ v: [Float], _ lines: Range<Int>, into x: inout [Float]) {
     let (across, channels, size) = (across, channels, map.width * channels)
     let (strip, place) = check(maps: x.count, lines, tiles: v.count)
     var strips = [Float](repeating: 0, count: 6 * strip)
@@ -82,35 +83,48 @@ struct WinogradTiles: Sendable {
             mapLine(line, row - 1).map { x + $0 } ?? rest
           }
           let (d0, d1, d2, d3, d4, d5) = (d(0), d(1), d(2), d(3), d(4), d(5))
+          // Two lines of the map are also of the line of tiles above, which has set them.
+          let isFirst = line.isMultiple(of: down)
           for i in vectors(size) {
             let d = Winograd.transposedInputs(from.vectors(i))
-            d0.add(i, d.0)
-            d1.add(i, d.1)
-            d2.add(i, d.2)
-            d3.add(i, d.3)
-            d4.add(i, d.4)
-            d5.add(i, d.5)
+            if isFirst {
+              d1.set(i, d.1)
+            } else {
+              d0.add(i, d.0)
+              d1.add(i, d.1)
+            }
+            d2.set(i, d.2)
+            d3.set(i, d.3)
+            d4.set(i, d.4)
+            d5.set(i, d.5)
           }
         }
       }
     }
   }
 
-  /// `Aᵀ M A + bias`: the 4×4 outputs of every tile.
+  /// `Aᵀ M A + bias + residual`: the 4×4 outputs of every tile.
   ///
   /// - Parameters:
   ///   - m: `[36·tiles, channels]`
   ///   - bias: one number for every channel.
+  ///   - residual: maps like `y`; zero if nil.
   ///   - y: maps, `[batch·height·width, channels]`
-  func assemble(_ m: [Float], plus bias: [Float], _ lines: Range<Int>, into y: inout [Float]) {
+  func assemble(
+    _ m: [Float], plus bias: [Float], _ residual: [Float]?, _ lines: Range<Int>,
+    into y: inout [Float]
+  ) {
     let (across, channels, size) = (across, channels, map.width * channels)
     let (strip, place) = check(maps: y.count, lines, tiles: m.count)
     precondition(bias.count == channels, "\(bias.count) biases of \(channels) channels")
+    precondition(residual.map { $0.count == y.count } ?? true, "a residual of other maps")
     // The strips; the bias along a line; and a line for outputs outside of the map.
     var strips = [Float](repeating: 0, count: 6 * strip)
     for _ in 0..<map.width { strips += bias }
     strips += [Float](repeating: 0, count: size)
-    withPointers(m, &strips, &y) { m, strips, y in
+    let isPlain = residual == nil
+    withPointers(m, residual ?? [Float](repeating: 0, count: size), &strips, &y) {
+      m, residual, strips, y in
       let (from, bias) = (Six(strips, every: strip), strips + 6 * strip)
       for (number, line) in lines.enumerated() {
         for row in 0..<6 {
@@ -129,13 +143,17 @@ struct WinogradTiles: Sendable {
         func to(_ row: Int) -> UnsafeMutablePointer<Float> {
           mapLine(line, row).map { y + $0 } ?? bias + size
         }
+        func plus(_ row: Int) -> UnsafePointer<Float> {
+          residual + (isPlain ? 0 : mapLine(line, row) ?? 0)
+        }
         let (y0, y1, y2, y3) = (to(0), to(1), to(2), to(3))
+        let (r0, r1, r2, r3) = (plus(0), plus(1), plus(2), plus(3))
         for i in vectors(size) {
           let (y, bias) = (Winograd.outputs(from.vectors(i)), bias.vector(i))
-          y0.set(i, y.0 + bias)
-          y1.set(i, y.1 + bias)
-          y2.set(i, y.2 + bias)
-          y3.set(i, y.3 + bias)
+          y0.set(i, y.0 + bias + r0.vector(i))
+          y1.set(i, y.1 + bias + r1.vector(i))
+          y2.set(i, y.2 + bias + r2.vector(i))
+          y3.set(i, y.3 + bias + r3.vector(i))
         }
       }
     }

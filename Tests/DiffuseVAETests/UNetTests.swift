@@ -49,6 +49,8 @@ import Testing
     let network = network(try small("denoiser.kind=unet")).shaken(0.1)
     let (x, condition) = (normal(3, 64, seed: 1), normal(3, 64, seed: 2))
     let together = network.predict(x, condition: condition, timesteps: [3, 0, 49])
+    let trained = network.forward(x, condition: condition, timesteps: [3, 0, 49], dropout: nil)
+    #expect(together == trained.output)
     for (image, t) in [3, 0, 49].enumerated() {
       let (x, condition) = (x.rows(image..<image + 1), condition.rows(image..<image + 1))
       let alone = network.predict(x, condition: condition, timesteps: [t])

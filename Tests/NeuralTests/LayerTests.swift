@@ -30,7 +30,6 @@ import Testing
     check(
       "GroupNormSiLU", GroupNormSiLU(6, groups: 3, on: map, &source).randomised(0.5),
       normal(2 * map.pixels, 6, seed: 7))
-    check("Upsample2", Upsample2(map), normal(2 * map.pixels, 3, seed: 8))
     // Numbers so far apart that none overtakes another between the differences.
     check("MaxPool2", MaxPool2(map), spread(2 * map.pixels, 3, by: 0.03, seed: 9))
   }

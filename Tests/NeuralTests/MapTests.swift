@@ -167,20 +167,30 @@ import Testing
     }
   }
 
-  @Test("Enlarged maps repeat every pixel in a square")
+  @Test("Enlarged maps repeat every pixel in a square, beside others; the way back sums them")
   func upsampling() {
     let map = MapShape(height: 2, width: 3)
     let large = MapShape(height: 4, width: 6)
     let x = normal(2 * map.pixels, 5, seed: 1)
-    let y = Upsample2(map)(x)
-    #expect(y.rows == 2 * large.pixels && y.columns == 5)
+    let right = normal(2 * large.pixels, 3, seed: 2)
+    let y = Upsample2(map).forward(x, beside: right)
+    #expect(y.rows == 2 * large.pixels && y.columns == 8)
+    let dy = normal(y.rows, 8, seed: 3)
+    let dx = Upsample2(map).backward(dy, channels: 5)
+    var sums = Matrix(x.rows, 5)
     for image in 0..<2 {
       for (i, j) in (0..<24).map({ ($0 / 6, $0 % 6) }) {
         guard let to = row(image, i, j, large), let from = row(image, i / 2, j / 2, map)
         else { continue }
-        #expect(y.rows(to..<to + 1) == x.rows(from..<from + 1))
+        #expect(
+          y.rows(to..<to + 1) == x.rows(from..<from + 1).joined(right.rows(to..<to + 1)))
+        for c in 0..<5 { sums[from, c] += dy[to, c] }
       }
     }
+    #expect(distance(dx, sums) < 1e-6)
+    var added = right
+    added.add(columnsFrom: 5, of: y)
+    #expect(added == right.affine(2, 0))
   }
 
   @Test("Pooled maps have the largest number of each square, and its slope alone", arguments: sizes)

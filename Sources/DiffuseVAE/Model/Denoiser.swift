@@ -14,13 +14,16 @@ public protocol Denoiser: Parameterized {
     _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals)
 
+  /// The output of ``forward(_:condition:timesteps:dropout:)`` alone, without dropout.
+  func predict(_ x: Matrix, condition: Matrix?, timesteps: [Int]) -> Matrix
+
   /// Adds the derivatives of the loss, whose derivative by the output is `dOutput`. Inputs are
   /// data: no derivative is computed for them.
   func backward(_ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients)
 }
 
 extension Denoiser {
-  func predict(_ x: Matrix, condition: Matrix?, timesteps: [Int]) -> Matrix {
+  public func predict(_ x: Matrix, condition: Matrix?, timesteps: [Int]) -> Matrix {
     forward(x, condition: condition, timesteps: timesteps, dropout: nil).output
   }
 }

@@ -68,41 +68,57 @@ public struct UNetDenoiser: Denoiser {
     _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals) {
     let (e, timeResiduals) = time.forward(timesteps)
-    let layers = encoder.count + 1 + decoder.count
-    var layer = 0
-    func through(
-      _ block: ConvolutionalBlock, _ h: inout Matrix
-    ) -> ConvolutionalBlock.Residuals {
-      let (y, residuals) = block.forward(h, e, dropout: dropout?.layer(layer, of: layers))
-      layer += 1
-      h = y
-      return residuals
-    }
-    let channels = output.outputs
-    let maps = x.reshaped(columns: channels)
-    let inputs = condition.map { maps.joined($0.reshaped(columns: channels)) } ?? maps
-    var h = input(inputs)
-    var (skips, encoderResiduals): ([Matrix], [ConvolutionalBlock.Residuals]) = ([], [])
-    for level in encoder.indices {
-      if level > 0 { h = down[level - 1](h) }
-      encoderResiduals.append(through(encoder[level], &h))
-      skips.append(h)
-    }
-    let middleResiduals = through(middle, &h)
-    var decoderResiduals: [ConvolutionalBlock.Residuals] = []
-    for level in decoder.indices.reversed() {
-      h = h.joined(skips[level])
-      decoderResiduals.append(through(decoder[level], &h))
-      if level > 0 { h = up[level - 1](h) }
+    let inputs = inputs(x, condition)
+    let (levels, layers) = (encoder.count, encoder.count + 1 + decoder.count)
+    var blocks: [ConvolutionalBlock.Residuals] = []
+    var outputs: [Matrix] = []
+    let h = walk(inputs) { block, h in
+      let (y, residuals) = block.forward(h, e, dropout: dropout?.layer(blocks.count, of: layers))
+      blocks.append(residuals)
+      outputs.append(y)
+      return y
     }
     let (activated, normResiduals) = norm.forward(h)
     return (
       output(activated).reshaped(columns: x.columns),
       Residuals(
-        time: timeResiduals, input: inputs, skips: skips, encoder: encoderResiduals,
-        middle: middleResiduals, decoder: decoderResiduals.reversed(), norm: normResiduals,
-        output: activated)
+        time: timeResiduals, input: inputs, skips: Array(outputs.prefix(levels)),
+        encoder: Array(blocks.prefix(levels)), middle: blocks[levels],
+        decoder: blocks.dropFirst(levels + 1).reversed(), norm: normResiduals, output: activated)
     )
+  }
+
+  public func predict(_ x: Matrix, condition: Matrix?, timesteps: [Int]) -> Matrix {
+    let e = time.forward(timesteps).0
+    let h = walk(inputs(x, condition)) { block, h in block(h, e) }
+    return output(norm(h)).reshaped(columns: x.columns)
+  }
+
+  /// `[x, x̂0]` for every pixel.
+  private func inputs(_ x: Matrix, _ condition: Matrix?) -> Matrix {
+    let maps = x.reshaped(columns: output.outputs)
+    return condition.map { maps.joined($0.reshaped(columns: output.outputs)) } ?? maps
+  }
+
+  /// The way from the inputs to the last norm, `through` every block: down the encoder, through the
+  /// middle, up the decoder.
+  private func walk(
+    _ inputs: Matrix, through: (ConvolutionalBlock, Matrix) -> Matrix
+  ) -> Matrix {
+    var h = input(inputs)
+    var skips: [Matrix] = []
+    for level in encoder.indices {
+      if level > 0 { h = down[level - 1](h) }
+      h = through(encoder[level], h)
+      skips.append(h)
+    }
+    h = through(middle, h)
+    for level in decoder.indices.reversed() {
+      let skip = skips.removeLast()
+      h = level < up.count ? up[level].forward(h, beside: skip) : h.joined(skip)
+      h = through(decoder[level], h)
+    }
+    return h
   }
 
   public func backward(_ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients) {
@@ -119,16 +135,19 @@ public struct UNetDenoiser: Denoiser {
     var dh = dOutput.reshaped(columns: output.outputs)
     dh = output.backward(dh, r.output, &gradients)
     dh = norm.backward(dh, r.norm, &gradients)
-    var dSkips: [Matrix] = []
+    // Of what came from below, then of the encoder's maps.
+    var dJoints: [Matrix] = []
     for level in decoder.indices {
-      if level > 0 { dh = up[level - 1].backward(dh, (), &gradients) }
       let both = back(decoder[level], dh, r.decoder[level], &gradients)
-      dh = both.columns(0..<both.columns / 2)
-      dSkips.append(both.columns(both.columns / 2..<both.columns))
+      let channels = both.columns - r.skips[level].columns
+      dh =
+        level < up.count
+        ? up[level].backward(both, channels: channels) : both.columns(0..<channels)
+      dJoints.append(both)
     }
     dh = back(middle, dh, r.middle, &gradients)
     for level in encoder.indices.reversed() {
-      dh.add(dSkips[level])
+      dh.add(columnsFrom: dJoints[level].columns - dh.columns, of: dJoints[level])
       dh = back(encoder[level], dh, r.encoder[level], &gradients)
       if level > 0 { dh = down[level - 1].backward(dh, r.skips[level - 1], &gradients) }
     }

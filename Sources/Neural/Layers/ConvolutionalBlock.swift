@@ -60,6 +60,13 @@ public struct ConvolutionalBlock: Parameterized {
     )
   }
 
+  /// The output of ``forward(_:_:dropout:)`` alone, without dropout.
+  public func callAsFunction(_ h: Matrix, _ e: Matrix) -> Matrix {
+    let u = convolution1(norm1(h))
+    let activated = norm2.forward(u, modulation: modulation(e)).y
+    return convolution2.forward(activated, plus: shortcut?(h) ?? h)
+  }
+
   /// - Returns: derivatives of the loss by `h` and by `e`.
   public func backward(
     _ dy: Matrix, _ residuals: Residuals, _ gradients: inout Gradients

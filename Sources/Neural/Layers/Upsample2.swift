@@ -1,62 +1,57 @@
-/// Maps of twice the height and width: every pixel four times, as a square (nearest neighbour).
-public struct Upsample2: Layer {
+/// Maps of twice the height and width, every pixel four times, as a square (nearest neighbour);
+/// beside other maps of that size.
+public struct Upsample2: Sendable {
   /// The size of the input.
   let map: MapShape
 
   public init(_ map: MapShape) { self.map = map }
 
-  /// y[2i + di, 2j + dj] = x[i, j] for di, dj in {0, 1}
-  public func forward(_ x: Matrix) -> (y: Matrix, residuals: Void) {
-    var y = Matrix(4 * map.batch(of: x) * map.pixels, x.columns)
-    enlarge(x.elements, &y.elements, channels: x.columns)
-    return (y, ())
+  /// `[y, right]` with y[2i + di, 2j + dj] = x[i, j] for di, dj in {0, 1}.
+  ///
+  /// - Parameters:
+  ///   - x: `[batch·height·width, channels]`
+  ///   - right: four times as many rows.
+  public func forward(_ x: Matrix, beside right: Matrix) -> Matrix {
+    let (a, b, width) = (x.columns, right.columns, map.width)
+    let lines = map.batch(of: x) * map.height
+    precondition(right.rows == 4 * x.rows, "maps of another size")
+    var both = Matrix(unset: right.rows, a + b)
+    var y = both.elements.mutableSpan
+    let (x, right) = (x.elements.span, right.elements.span)
+    for line in 0..<2 * lines {
+      for j in 0..<2 * width {
+        let row = 2 * line * width + j
+        let (to, from, other) = (row * (a + b), (line / 2 * width + j / 2) * a, row * b)
+        for i in 0..<a { y[to + i] = x[from + i] }
+        for i in 0..<b { y[to + a + i] = right[other + i] }
+      }
+    }
+    return both
   }
 
   /// dx[i, j] = Σ dy[2i + di, 2j + dj]
-  public func backward(_ dy: Matrix, _: Void, _ gradients: inout Gradients) -> Matrix {
-    var dx = Matrix(dy.rows / 4, dy.columns)
-    reduce(dy.elements, &dx.elements, channels: dy.columns)
-    return dx
-  }
-
-  public func visit(_ path: String, _ body: (String, inout Parameter) throws -> Void) {}
-
-  // Line l of the input, counted through all images, becomes lines 2l and 2l + 1.
-
-  private func enlarge(_ x: [Float], _ y: inout [Float], channels: Int) {
-    let width = map.width
-    let lines = x.count / (width * channels)
-    let x = x.span
-    var y = y.mutableSpan
-    for line in 0..<lines {
-      for j in 0..<width {
-        let from = (line * width + j) * channels
-        let upper = (2 * line * width + j) * 2 * channels
-        let lower = upper + 2 * width * channels
-        for to in [upper, lower] {
-          for i in 0..<channels { y[to + i] = x[from + i] }
-          for i in 0..<channels { y[to + channels + i] = x[from + i] }
-        }
-      }
-    }
-  }
-
-  private func reduce(_ dy: [Float], _ dx: inout [Float], channels: Int) {
-    let width = map.width
-    let lines = dx.count / (width * channels)
-    let dy = dy.span
-    var dx = dx.mutableSpan
+  ///
+  /// - Parameters:
+  ///   - dy: of the result of ``forward(_:beside:)``.
+  ///   - channels: its first columns, those of y.
+  /// - Returns: `[batch·height·width, channels]`
+  public func backward(_ dy: Matrix, channels: Int) -> Matrix {
+    let (all, width) = (dy.columns, map.width)
+    precondition(dy.rows.isMultiple(of: 4 * map.pixels) && channels <= all, "maps of another size")
+    var dx = Matrix(unset: dy.rows / 4, channels)
+    let lines = dx.rows / width
+    var x = dx.elements.mutableSpan
+    let y = dy.elements.span
     for line in 0..<lines {
       for j in 0..<width {
         let to = (line * width + j) * channels
-        let upper = (2 * line * width + j) * 2 * channels
-        let lower = upper + 2 * width * channels
+        let upper = (4 * line * width + 2 * j) * all
+        let lower = upper + 2 * width * all
         for i in 0..<channels {
-          dx[to + i] =
-            (dy[upper + i] + dy[upper + channels + i])
-            + (dy[lower + i] + dy[lower + channels + i])
+          x[to + i] = (y[upper + i] + y[upper + all + i]) + (y[lower + i] + y[lower + all + i])
         }
       }
     }
+    return dx
   }
 }

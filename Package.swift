@@ -61,6 +61,10 @@ let package = Package(
       name: "Evaluation",
       dependencies: ["DiffuseVAE", "Neural", "Formats", numerics, logging]),
     .target(name: "SamplingArguments", dependencies: ["DiffuseVAE", "Diffusion", arguments]),
+    .target(name: "CAllocations"),
+    .executableTarget(
+      name: "diffusevae-benchmark",
+      dependencies: ["DiffuseVAE", "Neural", "Formats", "CAllocations", arguments]),
     .executableTarget(name: "diffusevae-train", dependencies: ["DiffuseVAE", arguments]),
     .executableTarget(
       name: "diffusevae-sample", dependencies: ["DiffuseVAE", "SamplingArguments", arguments]),
@@ -81,6 +85,7 @@ let package = Package(
       name: "CommandTests",
       dependencies: [
         "diffusevae-train", "diffusevae-sample", "interpolate", "diffusevae-evaluate",
+        "diffusevae-benchmark",
       ]),
   ],
   swiftLanguageModes: [.v6]

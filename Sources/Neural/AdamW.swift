@@ -46,7 +46,9 @@ public struct AdamW: Sendable {
     }
     let groups = balanced(jobs, into: threads)
     let squares = try concurrently(groups.count, threads: threads) { [jobs] group in
-      groups[group].map { jobs[$0].work.withLock { $0.sumLanes() } }
+      let start = WorkClock.start()
+      defer { WorkClock.stop(.optimizer, since: start) }
+      return groups[group].map { jobs[$0].work.withLock { $0.sumLanes() } }
     }
     // The norm adds up in the order of the parameters, whatever the groups were.
     var ordered = [Double](repeating: 0, count: jobs.count)
@@ -57,6 +59,8 @@ public struct AdamW: Sendable {
     let finite = norm.isFinite
     let coefficients = Coefficients(self, step: step, rate: rate, norm: norm)
     _ = try concurrently(groups.count, threads: threads) { [jobs] group in
+      let start = WorkClock.start()
+      defer { WorkClock.stop(.optimizer, since: start) }
       for index in groups[group] {
         jobs[index].work.withLock { $0.update(finite ? coefficients : nil) }
       }

@@ -82,22 +82,19 @@ extension Matrix {
       return
     }
     BLAS.oneThreadPerProduct
+    let start = WorkClock.start()
+    WorkClock.count(Product(a, b, count: count, (m, n, k)))
     if count == 1, m * n * k > BLAS.smallProduct, let block = BLAS.block(m, n, k, a, b) {
-      return accumulate(a, b, in: block, keeping: keeping)
-    }
-    let (widthA, widthB, widthC) = (a.matrix.columns, b.matrix.columns, columns)
-    a.matrix.elements.withUnsafeBufferPointer { x in
-      b.matrix.elements.withUnsafeBufferPointer { y in
-        elements.withUnsafeMutableBufferPointer { z in
-          guard let x = x.baseAddress, let y = y.baseAddress, let z = z.baseAddress else { return }
-          for i in 0..<count {
-            cblas_sgemm(
-              CblasRowMajor, a.flag, b.flag, Int32(m), Int32(n), Int32(k), 1, x + i * m * k,
-              Int32(widthA), y + i * k * n, Int32(widthB), keeping, z + i * m * n, Int32(widthC))
-          }
+      accumulate(a, b, in: block, keeping: keeping)
+    } else {
+      withPointers(a.matrix.elements, b.matrix.elements, &elements) { x, y, z in
+        for i in 0..<count {
+          BLAS.multiply(
+            (m, n, k), x + i * m * k, a, y + i * k * n, b, keeping: keeping, z + i * m * n)
         }
       }
     }
+    WorkClock.stop(.products, since: start)
   }
 }
 
@@ -109,25 +106,15 @@ extension Matrix {
   ) {
     let (m, n, k) = (a.outer, b.inner, a.inner)
     let b = b.isTransposed ? b.matrix.flipped : b.matrix
-    let (flag, length) = (a.flag, a.isTransposed ? k : m)
-    let widthA = a.matrix.columns
-    a.matrix.elements.withUnsafeBufferPointer { x in
-      b.elements.withUnsafeBufferPointer { y in
-        elements.withUnsafeMutableBufferPointer { z in
-          guard let x = x.baseAddress, let y = y.baseAddress, let z = z.baseAddress else { return }
-          for start in stride(from: 0, to: length, by: block) {
-            let size = min(block, length - start)
-            if flag == CblasNoTrans {
-              cblas_sgemm(
-                CblasRowMajor, flag, CblasNoTrans, Int32(size), Int32(n), Int32(k), 1,
-                x + start * k, Int32(widthA), y, Int32(n), keeping, z + start * n, Int32(n))
-            } else {
-              cblas_sgemm(
-                CblasRowMajor, flag, CblasNoTrans, Int32(m), Int32(n), Int32(size), 1,
-                x + start * m, Int32(widthA), y + start * n, Int32(n), start == 0 ? keeping : 1,
-                z, Int32(n))
-            }
-          }
+    withPointers(a.matrix.elements, b.elements, &elements) { x, y, z in
+      for start in stride(from: 0, to: a.isTransposed ? k : m, by: block) {
+        if a.isTransposed {
+          let size = min(block, k - start)
+          BLAS.multiply(
+            (m, n, size), x + start * m, a, y + start * n, b, keeping: start == 0 ? keeping : 1, z)
+        } else {
+          let size = min(block, m - start)
+          BLAS.multiply((size, n, k), x + start * k, a, y, b, keeping: keeping, z + start * n)
         }
       }
     }
@@ -162,6 +149,17 @@ public enum BLAS {
     return smallProduct / perRow / 16 * 16
   }
 
+  /// `z = keeping · z + x y` for parts, `[m, k]` and `[k, n]`, of the matrices of `a` and `b`.
+  @inline(__always) fileprivate static func multiply(
+    _ size: (m: Int, n: Int, k: Int), _ x: UnsafePointer<Float>, _ a: some ProductOperand,
+    _ y: UnsafePointer<Float>, _ b: some ProductOperand, keeping: Float,
+    _ z: UnsafeMutablePointer<Float>
+  ) {
+    cblas_sgemm(
+      CblasRowMajor, a.flag, b.flag, Int32(size.m), Int32(size.n), Int32(size.k), 1, x,
+      Int32(a.matrix.columns), y, Int32(b.matrix.columns), keeping, z, Int32(size.n))
+  }
+
   /// Set before the first product. The machine's cores are used by lanes of the batch
   /// (``concurrently(_:threads:_:)``), whose sums do not depend on how many cores there are; those
   /// of a product that several threads share do.
@@ -170,5 +168,41 @@ public enum BLAS {
   /// The processor kernels that OpenBLAS chose, or was told to use, such as `SkylakeX`.
   public static var coreName: String {
     openblas_get_corename().map { String(cString: $0) } ?? "unknown"
+  }
+}
+
+/// The shape of a product, as it was asked for.
+public struct Product: Hashable, Sendable {
+  /// Of either operand as it lies in memory; of all `count` products, if they are stacked.
+  let left, right: [Int]
+  let isLeftTransposed, isRightTransposed: Bool
+  let count: Int
+  /// Multiplications and additions.
+  public let operations: Int
+
+  fileprivate init(
+    _ a: some ProductOperand, _ b: some ProductOperand, count: Int, _ size: (m: Int, n: Int, k: Int)
+  ) {
+    (left, right) = ([a.matrix.rows, a.matrix.columns], [b.matrix.rows, b.matrix.columns])
+    (isLeftTransposed, isRightTransposed) = (a.isTransposed, b.isTransposed)
+    self.count = count
+    operations = 2 * count * size.m * size.n * size.k
+  }
+
+  /// Computes a product of this shape so many times.
+  public func compute(times: Int) {
+    func halves(_ shape: [Int]) -> Matrix {
+      Matrix(shape[0], shape[1]).map { _ in 0.5 }
+    }
+    let (a, b) = (halves(left), halves(right))
+    var c = Matrix(0, 0)
+    for _ in 0..<times {
+      switch (isLeftTransposed, isRightTransposed) {
+      case (false, false): c.replace(byProducts: count, a, b)
+      case (true, false): c.replace(byProducts: count, a.transposed, b)
+      case (false, true): c.replace(byProducts: count, a, b.transposed)
+      case (true, true): c.replace(byProducts: count, a.transposed, b.transposed)
+      }
+    }
   }
 }

@@ -2,9 +2,9 @@ import Formats
 
 /// What a network costs, counted from its settings before anything is made of them. The ranges of
 /// the settings keep every product here far below overflow.
-struct Footprint {
+package struct Footprint {
   /// Trained numbers.
-  var parameters = 0
+  package var parameters = 0
   /// Numbers that are kept besides.
   var constants = 0
   /// Numbers that one image leaves behind for `backward`, about.
@@ -99,7 +99,7 @@ extension DenoiserSettings {
 
 extension Configuration {
   /// Of a stage's network; that of the prior as if all latents were active.
-  func footprint(of stage: Stage, shape: ImageShape) -> Footprint {
+  package func footprint(of stage: Stage, shape: ImageShape) -> Footprint {
     switch stage {
     case .vae: vae.footprint(pixels: shape.count)
     case .prior: prior.footprint(latents: vae.latent)

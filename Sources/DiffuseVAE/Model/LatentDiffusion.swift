@@ -6,7 +6,7 @@ import Neural
 /// It models only the active latents. The posterior of the others is about N(0, 1) whatever the
 /// image is: they would be most of the loss and nothing of the picture. They are drawn from
 /// N(0, 1).
-struct LatentDiffusion: Sendable {
+package struct LatentDiffusion: Sendable {
   /// Of the standardised active latents.
   var network: MLPDenoiser
   let latents: StandardisedLatents

@@ -5,7 +5,7 @@ import Neural
 /// Draws of N(0, I) fall into holes between the latents of real images, which the second stage
 /// cannot repair. A mixture of Gaussians that is fitted to these has fewer (Pandey et al. 2022,
 /// "Ex-PDE"), and so has a diffusion model of them.
-enum LatentPrior: Sendable {
+package enum LatentPrior: Sendable {
   case normal
   case mixture(GaussianMixture)
   case diffusion(LatentDiffusion)

@@ -26,7 +26,7 @@ extension DenoiserSettings {
   /// Refuses images of a size that the network cannot work with.
   ///
   /// - Throws: ``UserError`` that says which sizes it can.
-  func check(shape: ImageShape) throws {
+  package func check(shape: ImageShape) throws {
     guard kind == .unet else { return }
     let factor = 1 << (channels.count - 1)
     guard shape.height.isMultiple(of: factor), shape.width.isMultiple(of: factor) else {

@@ -96,7 +96,7 @@ public struct Model: Sendable {
     }
   }
 
-  init(
+  package init(
     _ configuration: Configuration, shape: ImageShape, vae: VAE?, denoiser: (any Denoiser)?,
     prior: LatentPrior = .normal
   ) throws {
@@ -135,7 +135,7 @@ extension Model {
 
 extension Configuration {
   /// The second stage's network with its first weights.
-  func network(shape: ImageShape) -> any Denoiser {
+  package func network(shape: ImageShape) -> any Denoiser {
     denoiser.network(
       shape: shape, conditional: diffusion.condition, timesteps: diffusion.steps,
       seed: Stage.denoiser.seed(training.seed))

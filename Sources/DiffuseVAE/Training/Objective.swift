@@ -37,10 +37,12 @@ package struct Slice: Sendable {
 }
 
 /// Stage one: the negative ELBO, in nats an image, the divergence weighed by β.
-struct VAEObjective: Objective {
-  let terms = ["loss", "reconstruction", "divergence"]
+package struct VAEObjective: Objective {
+  package let terms = ["loss", "reconstruction", "divergence"]
 
-  func forward(_ vae: VAE, _ slice: Slice) -> (terms: [Double], residuals: Residuals) {
+  package init() {}
+
+  package func forward(_ vae: VAE, _ slice: Slice) -> (terms: [Double], residuals: Residuals) {
     let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent)
     let (reconstruction, divergence, residuals) = vae.negativeELBO(slice.examples, noise: noise)
     let scale = 1 / Double(slice.batch)
@@ -48,19 +50,19 @@ struct VAEObjective: Objective {
     return (terms.map { scale * $0 }, Residuals(vae: residuals, scale: scale))
   }
 
-  struct Residuals: Sendable {
+  package struct Residuals: Sendable {
     let vae: VAE.Residuals
     let scale: Double
   }
 
-  func backward(_ vae: VAE, _ residuals: Residuals, _ gradients: inout Gradients) {
+  package func backward(_ vae: VAE, _ residuals: Residuals, _ gradients: inout Gradients) {
     vae.backward(residuals.vae, scale: residuals.scale, &gradients)
   }
 }
 
 /// Stage two: the weighted squared error of the denoiser, a mean over pixels, given a fresh
 /// z ~ q(z|x0) for every image; the VAE is frozen.
-struct DiffusionObjective<Network: Denoiser>: Objective {
+package struct DiffusionObjective<Network: Denoiser>: Objective {
   let process: DiffusionProcess
   /// Frozen; nil for the unconditional baseline.
   let vae: VAE?
@@ -69,9 +71,9 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
   /// Largest deviation of the noise on x̂0 in training.
   var conditionNoise = 0.0
 
-  let terms = ["loss"]
+  package let terms = ["loss"]
 
-  func forward(
+  package func forward(
     _ network: Network, _ slice: Slice
   ) -> (terms: [Double], residuals: Residuals) {
     let pixels = slice.examples.columns
@@ -105,18 +107,18 @@ struct DiffusionObjective<Network: Denoiser>: Objective {
     return x
   }
 
-  struct Residuals: Sendable {
+  package struct Residuals: Sendable {
     let network: Network.Residuals
     let derivative: Matrix
   }
 
-  func backward(_ network: Network, _ residuals: Residuals, _ gradients: inout Gradients) {
+  package func backward(_ network: Network, _ residuals: Residuals, _ gradients: inout Gradients) {
     network.backward(residuals.derivative, residuals.network, &gradients)
   }
 }
 
 extension DiffusionObjective {
-  init(_ configuration: Configuration, vae: VAE?) throws {
+  package init(_ configuration: Configuration, vae: VAE?) throws {
     self.init(
       process: try DiffusionProcess(configuration.diffusion), vae: vae,
       dropout: configuration.denoiser.dropout,

@@ -214,7 +214,7 @@ extension Configuration {
   /// Whether a stage is a network that is trained. A mixture is fitted.
   func isTrained(_ stage: Stage) -> Bool { stage != .prior || prior.kind == .diffusion }
 
-  func settings(of stage: Stage) -> StageSettings {
+  package func settings(of stage: Stage) -> StageSettings {
     switch stage {
     case .vae: training.vae
     case .prior: training.prior

@@ -27,6 +27,8 @@ struct WinogradTiles: Sendable {
   ///   - lines: of tiles, counted through all maps.
   ///   - v: `[36·tiles, channels]`
   func gather(_ x: [Float], _ lines: Range<Int>, into v: inout [Float]) {
+    let start = WorkClock.start()
+    defer { WorkClock.stop(.lowering, since: start) }
     let (across, channels, size) = (across, channels, map.width * channels)
     let (strip, place) = check(maps: x.count, lines, tiles: v.count)
     // A line of tiles beside a border of one pixel; and a line of zeros.
@@ -61,6 +63,8 @@ struct WinogradTiles: Sendable {
   /// Makes the maps `B V Bᵀ`, all of their lines one after the other: the transpose of
   /// ``gather(_:_:into:)``.
   func scatter(_ v: [Float], _ lines: Range<Int>, into x: inout [Float]) {
+    let start = WorkClock.start()
+    defer { WorkClock.stop(.lowering, since: start) }
     let (across, channels, size) = (across, channels, map.width * channels)
     let (strip, place) = check(maps: x.count, lines, tiles: v.count)
     var strips = [Float](repeating: 0, count: 6 * strip)
@@ -114,6 +118,8 @@ struct WinogradTiles: Sendable {
     _ m: [Float], plus bias: [Float], _ residual: [Float]?, _ lines: Range<Int>,
     into y: inout [Float]
   ) {
+    let start = WorkClock.start()
+    defer { WorkClock.stop(.lowering, since: start) }
     let (across, channels, size) = (across, channels, map.width * channels)
     let (strip, place) = check(maps: y.count, lines, tiles: m.count)
     precondition(bias.count == channels, "\(bias.count) biases of \(channels) channels")
@@ -161,6 +167,8 @@ struct WinogradTiles: Sendable {
 
   /// `M = A y Aᵀ`: the transpose of ``assemble(_:plus:_:into:)`` without its bias.
   func spread(_ y: [Float], _ lines: Range<Int>, into m: inout [Float]) {
+    let start = WorkClock.start()
+    defer { WorkClock.stop(.lowering, since: start) }
     let (across, channels, size) = (across, channels, map.width * channels)
     let (strip, place) = check(maps: y.count, lines, tiles: m.count)
     // The strips, zero beyond the map's width; and a line of zeros.

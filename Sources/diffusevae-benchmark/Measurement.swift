@@ -1,0 +1,69 @@
+import CAllocations
+import DiffuseVAE
+import Foundation
+import Neural
+
+/// What training steps of one network cost.
+struct Measurement: Codable {
+  /// Milliseconds of the wall clock a step, in order.
+  var milliseconds: [Double]
+  /// Of the same products alone, in as many lanes.
+  var productMilliseconds: Double
+  /// Billions of multiplications and additions of these products.
+  var productGigaoperations: Double
+  /// Shares of the time of all threads; what is left is everything else.
+  var shares: [String: Double]
+  /// Bytes asked of the allocator by a step.
+  var allocatedBytes: Double
+  /// Largest resident memory of the process so far, in bytes.
+  var peakBytes: Int
+
+  var median: Double { milliseconds[milliseconds.count / 2] }
+
+  /// Times updates that `trainer` makes.
+  init<Goal>(of trainer: inout Trainer<Goal>, updates: Int, lanes: Int, threads: Int) throws {
+    for _ in 0..<3 { _ = try trainer.advance() }
+    let before = allocated_bytes()
+    milliseconds = try (0..<updates).map { _ in
+      try Self.milliseconds { _ = try trainer.advance() }
+    }
+    allocatedBytes = Double(allocated_bytes() - before) / Double(updates)
+    milliseconds.sort()
+    peakBytes = Self.peakMemory
+
+    var watched = 0.0
+    let (_, tally) = try WorkClock.measure {
+      watched = try Self.milliseconds { for _ in 0..<updates { _ = try trainer.advance() } }
+    }
+    let all = Double(min(threads, lanes)) * watched / 1e3
+    shares = [:]
+    for (work, seconds) in tally.seconds { shares[work.rawValue] = seconds / all }
+    productGigaoperations =
+      1e-9 * tally.products.reduce(0) { $0 + Double($1.key.operations * $1.value) }
+      / Double(updates)
+    // Every lane computes the same products, of its slice.
+    let perLane = tally.products.mapValues { max(1, $0 / lanes / updates) }
+    let alone = try (0..<5).map { _ in
+      try Self.milliseconds {
+        _ = try concurrently(lanes, threads: threads) { _ in
+          for (product, times) in perLane { product.compute(times: times) }
+        }
+      }
+    }
+    productMilliseconds = alone.sorted()[2]
+  }
+
+  static func milliseconds(_ body: () throws -> Void) rethrows -> Double {
+    let clock = ContinuousClock()
+    return try clock.measure(body) / .milliseconds(1)
+  }
+
+  /// Largest resident memory of the process so far, in bytes; 0 where the system does not say.
+  private static var peakMemory: Int {
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
+    return line.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }.first.map {
+      1024 * $0
+    } ?? 0
+  }
+}

@@ -1,0 +1,44 @@
+import Foundation
+import Testing
+
+@Suite struct BenchmarkTests {
+  @Test("Every network is measured", arguments: ["vae", "mlp", "unet"])
+  func smoke(net: String) throws {
+    let place = try Place()
+    defer { place.remove() }
+    let sizes = [
+      "vae.hidden=[16]", "vae.latent=4", "denoiser.width=16", "denoiser.blocks=1",
+      "denoiser.channels=[8,16]", "diffusion.steps=20",
+    ].flatMap { ["--set", $0] }
+    let small = ["--net", net, "--batch", "8", "--updates", "2", "--threads", "2"] + sizes
+    let text = try place.run("diffusevae-benchmark", small)
+    #expect(text.status == 0 && text.output.hasPrefix("\(net): "), "\(text.errors)")
+    #expect(text.output.contains("sampling") == (net != "vae"))
+
+    let json = try place.run("diffusevae-benchmark", small + ["--json"])
+    let result = try #require(
+      try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
+    let training = try #require(result["training"] as? [String: Any])
+    let times = try #require(training["milliseconds"] as? [Double])
+    #expect(times.count == 2 && times.allSatisfy { $0 > 0 } && times == times.sorted())
+    let shares = try #require(training["shares"] as? [String: Double])
+    #expect(shares.values.allSatisfy { $0 > 0 } && shares.values.reduce(0, +) < 1)
+    #expect(try #require(training["allocated_bytes"] as? Double) > 0)
+    #expect(try #require(training["product_milliseconds"] as? Double) > 0)
+    #expect((result["sampling_rates"] as? [Double])?.count == (net == "vae" ? 0 : 3))
+  }
+
+  @Test("What cannot be measured is refused")
+  func mistakes() throws {
+    let place = try Place()
+    defer { place.remove() }
+    for arguments in [
+      ["--updates", "0"], ["--batch", "0"], ["--lanes", "0"], ["--threads", "0"],
+      ["--set", "denoiser.channels=[8,8,8,8]"],
+    ] {
+      let result = try place.run("diffusevae-benchmark", ["--net", "unet"] + arguments)
+      #expect(result.status != 0 && !result.crashed && result.output.isEmpty, "\(arguments)")
+      #expect(!result.errors.isEmpty)
+    }
+  }
+}

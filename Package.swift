@@ -85,7 +85,6 @@ let package = Package(
       name: "CommandTests",
       dependencies: [
         "diffusevae-train", "diffusevae-sample", "interpolate", "diffusevae-evaluate",
-        "diffusevae-benchmark",
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -9,7 +9,13 @@ static atomic_uint_fast64_t bytes;
 
 uint64_t allocated_bytes(void) { return atomic_load_explicit(&bytes, memory_order_relaxed); }
 
-#ifdef __GLIBC__
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED  // which stand there themselves
+#endif
+#endif
+
+#if defined(__GLIBC__) && !defined(SANITIZED)
 #include <errno.h>
 
 extern void *__libc_malloc(size_t);

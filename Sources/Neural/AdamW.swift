@@ -46,8 +46,8 @@ public struct AdamW: Sendable {
     }
     let groups = balanced(jobs, into: threads)
     let squares = try concurrently(groups.count, threads: threads) { [jobs] group in
-      let start = WorkClock.start()
-      defer { WorkClock.stop(.optimizer, since: start) }
+      let began = WorkClock.start()
+      defer { WorkClock.stop(.optimizer, since: began) }
       return groups[group].map { jobs[$0].work.withLock { $0.sumLanes() } }
     }
     // The norm adds up in the order of the parameters, whatever the groups were.
@@ -59,8 +59,8 @@ public struct AdamW: Sendable {
     let finite = norm.isFinite
     let coefficients = Coefficients(self, step: step, rate: rate, norm: norm)
     _ = try concurrently(groups.count, threads: threads) { [jobs] group in
-      let start = WorkClock.start()
-      defer { WorkClock.stop(.optimizer, since: start) }
+      let began = WorkClock.start()
+      defer { WorkClock.stop(.optimizer, since: began) }
       for index in groups[group] {
         jobs[index].work.withLock { $0.update(finite ? coefficients : nil) }
       }

@@ -82,8 +82,8 @@ extension Matrix {
       return
     }
     BLAS.oneThreadPerProduct
-    let start = WorkClock.start()
     WorkClock.count(Product(a, b, count: count, (m, n, k)))
+    let began = WorkClock.start()
     if count == 1, m * n * k > BLAS.smallProduct, let block = BLAS.block(m, n, k, a, b) {
       accumulate(a, b, in: block, keeping: keeping)
     } else {
@@ -94,7 +94,7 @@ extension Matrix {
         }
       }
     }
-    WorkClock.stop(.products, since: start)
+    WorkClock.stop(.products, since: began)
   }
 }
 
@@ -168,41 +168,5 @@ public enum BLAS {
   /// The processor kernels that OpenBLAS chose, or was told to use, such as `SkylakeX`.
   public static var coreName: String {
     openblas_get_corename().map { String(cString: $0) } ?? "unknown"
-  }
-}
-
-/// The shape of a product, as it was asked for.
-public struct Product: Hashable, Sendable {
-  /// Of either operand as it lies in memory; of all `count` products, if they are stacked.
-  let left, right: [Int]
-  let isLeftTransposed, isRightTransposed: Bool
-  let count: Int
-  /// Multiplications and additions.
-  public let operations: Int
-
-  fileprivate init(
-    _ a: some ProductOperand, _ b: some ProductOperand, count: Int, _ size: (m: Int, n: Int, k: Int)
-  ) {
-    (left, right) = ([a.matrix.rows, a.matrix.columns], [b.matrix.rows, b.matrix.columns])
-    (isLeftTransposed, isRightTransposed) = (a.isTransposed, b.isTransposed)
-    self.count = count
-    operations = 2 * count * size.m * size.n * size.k
-  }
-
-  /// Computes a product of this shape so many times.
-  public func compute(times: Int) {
-    func halves(_ shape: [Int]) -> Matrix {
-      Matrix(shape[0], shape[1]).map { _ in 0.5 }
-    }
-    let (a, b) = (halves(left), halves(right))
-    var c = Matrix(0, 0)
-    for _ in 0..<times {
-      switch (isLeftTransposed, isRightTransposed) {
-      case (false, false): c.replace(byProducts: count, a, b)
-      case (true, false): c.replace(byProducts: count, a.transposed, b)
-      case (false, true): c.replace(byProducts: count, a, b.transposed)
-      case (true, true): c.replace(byProducts: count, a.transposed, b.transposed)
-      }
-    }
   }
 }

@@ -74,8 +74,8 @@ public struct RandomStream: Sendable {
   @inline(__always) private func draw(
     rows: some Collection<Int>, columns: Int, _ pair: (UInt32, UInt32) -> (Float, Float)
   ) -> Matrix {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.random, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.random, since: began) }
     var matrix = Matrix(rows.count, columns)
     let quarter = (columns + 3) / 4
     var a = [Float](repeating: 0, count: quarter)

@@ -16,22 +16,21 @@ struct Benchmark: ParsableCommand {
   @Option(help: "The network that is trained.")
   var net = Net.unet
 
-  @Option(help: "Images in a step.")
+  @Option(help: "Images in a step of training, a multiple of --lanes.")
   var batch = 256
 
-  @Option(help: "Steps that are timed.")
+  @Option(help: "Steps that are timed, 1...1000.")
   var updates = 20
 
   @Option(help: "Lanes of a batch.")
   var lanes = 2
 
-  @Option(help: "Threads.")
+  @Option(help: "Threads, 1...1024.")
   var threads = Session.cores
 
   @Option(
     name: .customLong("set"), parsing: .singleValue,
-    help: ArgumentHelp("Change a setting of the networks. Repeatable.", valueName: "key.path=value")
-  )
+    help: ArgumentHelp("Change a setting. Repeatable.", valueName: "key.path=value"))
   var overrides: [String] = []
 
   @Flag(help: "Print one line of JSON.")
@@ -43,22 +42,32 @@ struct Benchmark: ParsableCommand {
     let parameters, batch, lanes, threads: Int
     let kernels: String
     let training: Measurement
-    /// Evaluations of the denoiser for one image, a second.
-    let samplingRates: [Double]
+    let sampling: Sampling?
+  }
+
+  /// Drawing images, all of it: prior, decoder, every step of the sampler.
+  struct Sampling: Codable {
+    let batch, steps: Int
+    /// Images times steps in a second, three times, in order.
+    let rates: [Double]
   }
 
   func validate() throws {
     guard (1...1000).contains(updates) else { throw ValidationError("--updates is 1...1000") }
+    guard lanes > 0, batch > 0, batch.isMultiple(of: lanes) else {
+      throw ValidationError("--batch must be a multiple of --lanes")
+    }
   }
 
   func run() throws {
     _ = try Session.begin("diffusevae-benchmark", threads: threads)
+    // The last of several values of a setting counts.
     let configuration = try Configuration(
       yaml: "data: {set: noise}\nprior: {kind: normal}", name: "benchmark",
-      overriding: [
+      overriding: overrides + [
         "denoiser.kind=\(net == .unet ? "unet" : "mlp")", "training.lanes=\(lanes)",
         "training.vae.batch=\(batch)", "training.denoiser.batch=\(batch)",
-      ] + overrides)
+      ])
     let result = try measure(configuration)
     if json {
       let encoder = JSONEncoder()
@@ -72,45 +81,56 @@ struct Benchmark: ParsableCommand {
 
   private func measure(_ configuration: Configuration) throws -> Result {
     let shape = ImageShape(height: 28, width: 28, channels: 1)
+    let stage = net == .vae ? Stage.vae : .denoiser
     try configuration.denoiser.check(shape: shape)
-    let noise = RandomStream(seed: 0, purpose: .weights).uniform(
+    try checkMemory(
+      bytes: configuration.trainingBytes(of: stage, shape: shape), "a batch of \(batch) images")
+    let noise = RandomStream(seed: 0, purpose: .latent).uniform(
       rows: 0..<max(batch, 1024), columns: shape.count)
     let images = ByteImages(
-      count: noise.rows, height: 28, width: 28, channels: 1, bytes: noise.bytes)
-    let vae = VAE(configuration.vae, pixels: shape.count, seed: 0)
-    let denoiser = configuration.network(shape: shape)
+      count: noise.rows, height: shape.height, width: shape.width, channels: shape.channels,
+      bytes: noise.bytes)
     func training<Goal: Objective>(
-      _ objective: Goal, _ network: Goal.Network, _ stage: Stage
+      _ objective: Goal, _ network: Goal.Network
     ) throws -> Measurement {
       var trainer = try Trainer(
         objective, network, examples: images, settings: configuration.settings(of: stage),
         lanes: lanes, seed: 0, threads: threads)
       return try Measurement(of: &trainer, updates: updates, lanes: lanes, threads: threads)
     }
-    func training(_ network: some Denoiser) throws -> Measurement {
-      try training(DiffusionObjective(configuration, vae: vae), network, .denoiser)
+    func training(_ network: some Denoiser, _ vae: VAE?) throws -> Measurement {
+      try training(DiffusionObjective(configuration, vae: vae), network)
     }
-    let measurement =
-      net == .vae ? try training(VAEObjective(), vae, .vae) : try training(denoiser)
-    let model = try Model(configuration, shape: shape, vae: vae, denoiser: denoiser)
+    let vae =
+      net == .vae || configuration.hasVAE
+      ? VAE(configuration.vae, pixels: shape.count, seed: 0) : nil
+    // Made only if it is measured: peak memory is one of the figures.
+    let denoiser = net == .vae ? nil : configuration.network(shape: shape)
+    let measurement: Measurement
+    if let denoiser {
+      measurement = try training(denoiser, vae)
+    } else if let vae {
+      measurement = try training(VAEObjective(), vae)
+    } else {
+      throw UserError("there is nothing to measure")
+    }
     return Result(
-      net: net,
-      parameters: configuration.footprint(of: net == .vae ? .vae : .denoiser, shape: shape)
-        .parameters,
+      net: net, parameters: configuration.footprint(of: stage, shape: shape).parameters,
       batch: batch, lanes: lanes, threads: threads, kernels: BLAS.coreName, training: measurement,
-      samplingRates: net == .vae ? [] : try samplingRates(model))
+      sampling: try denoiser.map {
+        try sampling(Model(configuration, shape: shape, vae: vae, denoiser: $0))
+      })
   }
 
-  /// Three times, of some batches on every thread.
-  private func samplingRates(_ model: Model) throws -> [Double] {
-    var options = SamplingOptions(model.configuration.sampling, threads: threads)
-    options.steps = max(1, min(10, updates / 2))
+  private func sampling(_ model: Model) throws -> Sampling {
+    let options = SamplingOptions(model.configuration.sampling, threads: threads)
     let generator = try Generator(model, options)
     let count = 4 * threads * options.batch
-    return try (0..<3).map { _ in
+    let rates = try (0..<3).map { _ in
       let milliseconds = try Measurement.milliseconds { _ = try generator.images(0..<count) }
       return 1e3 * Double(count * options.steps) / milliseconds
-    }.sorted()
+    }
+    return Sampling(batch: options.batch, steps: options.steps, rates: rates.sorted())
   }
 }
 
@@ -129,15 +149,16 @@ extension Benchmark.Result: CustomStringConvertible {
         products  \(one(t.productMilliseconds)) ms alone: \
       \(percent(t.productMilliseconds / t.median)) of the step, \
       \(one(1e3 * t.productGigaoperations / t.productMilliseconds)) GFLOP/s
-        time      \(shares.joined(separator: ", ")), rest \(percent(rest))
+        time      \(shares.joined(separator: ", ")), rest and waiting \(percent(rest))
         memory    \(one(Double(t.peakBytes) / 1e6)) MB at most; \
       \(one(t.allocatedBytes / 1e6)) MB allocated a step
       """
-    if samplingRates.count == 3 {
+    if let sampling {
       text += """
 
-          sampling  \(one(samplingRates[1])) images·steps/s \
-        (\(one(samplingRates[0]))…\(one(samplingRates[2])))
+          sampling  \(one(sampling.rates[1])) images·steps/s \
+        (\(one(sampling.rates[0]))…\(one(sampling.rates[2]))), \(sampling.steps) steps, \
+        \(sampling.batch) images together
         """
     }
     return text

@@ -7,11 +7,12 @@ import Neural
 struct Measurement: Codable {
   /// Milliseconds of the wall clock a step, in order.
   var milliseconds: [Double]
-  /// Of the same products alone, in as many lanes.
+  /// Of the same products alone, in as many lanes, their operands in the cache where they fit.
   var productMilliseconds: Double
   /// Billions of multiplications and additions of these products.
   var productGigaoperations: Double
-  /// Shares of the time of all threads; what is left is everything else.
+  /// Shares of the time of all threads; what is left is waiting, and work of no kind that is
+  /// measured: copies, sums, losses.
   var shares: [String: Double]
   /// Bytes asked of the allocator by a step.
   var allocatedBytes: Double
@@ -20,7 +21,7 @@ struct Measurement: Codable {
 
   var median: Double { milliseconds[milliseconds.count / 2] }
 
-  /// Times updates that `trainer` makes.
+  /// Times updates that `trainer` makes, of batches that are a multiple of `lanes`.
   init<Goal>(of trainer: inout Trainer<Goal>, updates: Int, lanes: Int, threads: Int) throws {
     for _ in 0..<3 { _ = try trainer.advance() }
     let before = allocated_bytes()
@@ -35,18 +36,21 @@ struct Measurement: Codable {
     let (_, tally) = try WorkClock.measure {
       watched = try Self.milliseconds { for _ in 0..<updates { _ = try trainer.advance() } }
     }
-    let all = Double(min(threads, lanes)) * watched / 1e3
+    let all = Double(threads) * watched / 1e3
     shares = [:]
     for (work, seconds) in tally.seconds { shares[work.rawValue] = seconds / all }
     productGigaoperations =
       1e-9 * tally.products.reduce(0) { $0 + Double($1.key.operations * $1.value) }
       / Double(updates)
     // Every lane computes the same products, of its slice.
-    let perLane = tally.products.mapValues { max(1, $0 / lanes / updates) }
+    let perLane = tally.products.map { (Product.Replay($0.key), $0.value / lanes / updates) }
     let alone = try (0..<5).map { _ in
       try Self.milliseconds {
         _ = try concurrently(lanes, threads: threads) { _ in
-          for (product, times) in perLane { product.compute(times: times) }
+          for (product, times) in perLane {
+            var product = product
+            product.compute(times: times)
+          }
         }
       }
     }

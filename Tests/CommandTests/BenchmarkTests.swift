@@ -8,9 +8,9 @@ import Testing
     defer { place.remove() }
     let sizes = [
       "vae.hidden=[16]", "vae.latent=4", "denoiser.width=16", "denoiser.blocks=1",
-      "denoiser.channels=[8,16]", "diffusion.steps=20",
+      "denoiser.channels=[8,16]", "diffusion.steps=20", "sampling.steps=2",
     ].flatMap { ["--set", $0] }
-    let small = ["--net", net, "--batch", "8", "--updates", "2", "--threads", "2"] + sizes
+    let small = ["--net", net, "--batch", "8", "--updates", "2", "--threads", "3"] + sizes
     let text = try place.run("diffusevae-benchmark", small)
     #expect(text.status == 0 && text.output.hasPrefix("\(net): "), "\(text.errors)")
     #expect(text.output.contains("sampling") == (net != "vae"))
@@ -25,7 +25,8 @@ import Testing
     #expect(shares.values.allSatisfy { $0 > 0 } && shares.values.reduce(0, +) < 1)
     #expect(try #require(training["allocated_bytes"] as? Double) > 0)
     #expect(try #require(training["product_milliseconds"] as? Double) > 0)
-    #expect((result["sampling_rates"] as? [Double])?.count == (net == "vae" ? 0 : 3))
+    let sampling = result["sampling"] as? [String: Any]
+    #expect((sampling?["rates"] as? [Double])?.count == (net == "vae" ? nil : 3))
   }
 
   @Test("What cannot be measured is refused")
@@ -34,6 +35,7 @@ import Testing
     defer { place.remove() }
     for arguments in [
       ["--updates", "0"], ["--batch", "0"], ["--lanes", "0"], ["--threads", "0"],
+      ["--batch", "16", "--lanes", "3"], ["--batch", "65536", "--set", "denoiser.channels=[1024]"],
       ["--set", "denoiser.channels=[8,8,8,8]"],
     ] {
       let result = try place.run("diffusevae-benchmark", ["--net", "unet"] + arguments)

@@ -55,9 +55,9 @@ import Testing
     let squares = (0..<Self.images).map { row in
       noise.rows(row..<row + 1).squaredNorm / Double(Self.pixels)
     }
-    let (n, variance) = (Double(Self.images), 0.25 * 0.25)
+    let (n, fourthPower) = (Double(Self.images), 0.5 * 0.5 * 0.5 * 0.5)
     let mean = squares.reduce(0, +) / n
-    let error = (variance * (0.2 * (1 + 2 / Double(Self.pixels)) - 1.0 / 9) / n).squareRoot()
+    let error = (fourthPower * (0.2 * (1 + 2 / Double(Self.pixels)) - 1.0 / 9) / n).squareRoot()
     #expect(abs(mean - 0.25 / 3) < 4 * error, "\(mean)")
     // A tenth of the images has deviations below a tenth of 0.5, and as many above nine tenths.
     for (name, count) in [

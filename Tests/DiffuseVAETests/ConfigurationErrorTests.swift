@@ -172,6 +172,10 @@ import Testing
         "a.yaml:1:30: diffusion.condition must be false with formulation none"
       ])
     #expect(
+      problems("diffusion: {condition_noise: 0.1, formulation: none}") == [
+        "a.yaml:1:35: diffusion.condition_noise must be 0 with formulation none, which has no x̂0"
+      ])
+    #expect(
       problems("sampling: {steps: 200, eta: 0.5, sampler: ddpm}\ndiffusion: {steps: 100}") == [
         "a.yaml:1:34: sampling.eta is for sampler ddim only",
         "a.yaml:2:13: sampling.steps must be at most diffusion.steps, not 200 with 100",

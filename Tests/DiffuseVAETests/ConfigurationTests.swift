@@ -188,7 +188,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           condition: true
           condition_noise: 0
           steps: 1000
-          schedule: linear
+          schedule: cosine
           target: original
           loss: velocity
           clip: true

@@ -50,7 +50,8 @@ import Testing
         objective.forward(network, slice).terms[0]
       }
       let whole = loss(with, slice())
-      #expect(abs(whole - loss(without, slice())) > 1e-3 * whole)
+      // Ten times as much as lanes may differ by, below.
+      #expect(abs(whole - loss(without, slice())) > 1e-4 * whole)
       #expect(loss(with, slice(isTraining: false)) == loss(without, slice()))
       let lanes = loss(with, slice(0..<1)) + loss(with, slice(1..<6))
       #expect(abs(whole - lanes) < 1e-5 * whole)

@@ -19,7 +19,8 @@ import Testing
     #expect(nothing.products.keys.allSatisfy { $0.operations != 2 * 37 * 23 * 11 })
     // What is replayed is the same product.
     for product in found.keys {
-      let ((), replayed) = WorkClock.measure { product.compute(times: 2) }
+      var replay = Product.Replay(product)
+      let ((), replayed) = WorkClock.measure { replay.compute(times: 2) }
       #expect(replayed.products[product] == 2)
     }
   }

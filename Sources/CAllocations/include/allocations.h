@@ -2,5 +2,5 @@
 #include <stdint.h>
 
 /// Bytes that the process has asked malloc and its relatives for, since it began; 0 where the C
-/// library is not glibc.
+/// library is not glibc, and under sanitizers.
 uint64_t allocated_bytes(void);

@@ -79,14 +79,15 @@ public struct DiffusionSettings: Equatable, Sendable {
   public var condition = true
 
   /// Noise on x̂0 in training ("conditioning augmentation", Ho et al. 2021, "Cascaded Diffusion
-  /// Models"): its deviation is drawn for every image, uniformly from 0 to this: In 0...10.
+  /// Models"): its deviation is drawn for every image, uniformly from 0 to this: In 0...10. A
+  /// process that is centred on x̂0 is then centred on the noised one.
   public var conditionNoise = 0.0
 
   /// T, the steps of the process: In 20...100000.
   public var steps = 1000
 
   /// How noise grows with t.
-  public var schedule = ScheduleKind.linear
+  public var schedule = ScheduleKind.cosine
 
   /// What the network predicts.
   public var target = PredictionTarget.original

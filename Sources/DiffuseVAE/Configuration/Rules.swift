@@ -39,6 +39,10 @@ extension Configuration {
       of: "diffusion.formulation", "diffusion.condition",
       else: "diffusion.condition must be false with formulation none")
     require(
+      diffusion.formulation != .unconditional || diffusion.conditionNoise == 0,
+      of: "diffusion.formulation", "diffusion.condition_noise",
+      else: "diffusion.condition_noise must be 0 with formulation none, which has no x̂0")
+    require(
       sampling.steps <= diffusion.steps,
       of: "sampling.steps", "diffusion.steps",
       else: "sampling.steps must be at most diffusion.steps, "

@@ -110,7 +110,7 @@ extension Configuration {
   }
 
   /// Peak memory of training a stage, in bytes, without the data.
-  func trainingBytes(of stage: Stage, shape: ImageShape) -> Int {
+  package func trainingBytes(of stage: Stage, shape: ImageShape) -> Int {
     let footprint = footprint(of: stage, shape: shape)
     // Value, two moments and average, and a gradient for each lane.
     let state = footprint.parameters * (4 + training.lanes) + footprint.constants

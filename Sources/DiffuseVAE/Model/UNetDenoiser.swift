@@ -75,14 +75,14 @@ public struct UNetDenoiser: Denoiser {
     let h = walk(inputs) { block, h in
       let (y, residuals) = block.forward(h, e, dropout: dropout?.layer(blocks.count, of: layers))
       blocks.append(residuals)
-      outputs.append(y)
+      if outputs.count < levels { outputs.append(y) }
       return y
     }
     let (activated, normResiduals) = norm.forward(h)
     return (
       output(activated).reshaped(columns: x.columns),
       Residuals(
-        time: timeResiduals, input: inputs, skips: Array(outputs.prefix(levels)),
+        time: timeResiduals, input: inputs, skips: outputs,
         encoder: Array(blocks.prefix(levels)), middle: blocks[levels],
         decoder: blocks.dropFirst(levels + 1).reversed(), norm: normResiduals, output: activated)
     )
@@ -135,7 +135,7 @@ public struct UNetDenoiser: Denoiser {
     var dh = dOutput.reshaped(columns: output.outputs)
     dh = output.backward(dh, r.output, &gradients)
     dh = norm.backward(dh, r.norm, &gradients)
-    // Of what came from below, then of the encoder's maps.
+    // By level: the derivative by [what came from below, the encoder's maps].
     var dJoints: [Matrix] = []
     for level in decoder.indices {
       let both = back(decoder[level], dh, r.decoder[level], &gradients)

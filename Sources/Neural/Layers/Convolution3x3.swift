@@ -52,6 +52,7 @@ public struct Convolution3x3: Layer {
   func forward(_ x: Matrix, plus residual: Matrix?) -> Matrix {
     precondition(x.columns == inputs, "maps of \(x.columns) channels")
     let (weight, bias) = (weight.value, bias.value)
+    if let residual { precondition(residual.columns == outputs, "a residual of other channels") }
     var y: Matrix
     switch lowering {
     case .winograd(let way): return way.forward(x, weight, bias, plus: residual)

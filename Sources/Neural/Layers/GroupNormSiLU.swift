@@ -39,8 +39,8 @@ public struct GroupNormSiLU: Layer {
   ///   - x: `[batch·height·width, channels]`
   ///   - modulation: scale, then shift, `[batch, 2·channels]`.
   public func forward(_ x: Matrix, modulation: Matrix?) -> (y: Matrix, residuals: Residuals) {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.activation, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.activation, since: began) }
     let (batch, channels) = (map.batch(of: x), gain.count)
     precondition(x.columns == channels, "maps of \(x.columns) channels")
     precondition(modulation.map { $0.rows == batch && $0.columns == 2 * channels } ?? true)
@@ -79,8 +79,8 @@ public struct GroupNormSiLU: Layer {
   public func modulatedBackward(
     _ dy: Matrix, _ residuals: Residuals, plus other: Matrix? = nil, _ gradients: inout Gradients
   ) -> (dx: Matrix, dModulation: Matrix) {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.activation, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.activation, since: began) }
     let (r, channels) = (residuals, gain.count)
     precondition(dy.hasShape(of: r.x) && other.map { $0.hasShape(of: r.x) } ?? true)
     var dx = Matrix(unset: dy.rows, channels)

@@ -13,8 +13,8 @@ public struct LayerNorm: Layer {
   public init() {}
 
   public func forward(_ x: Matrix) -> (y: Matrix, residuals: Residuals) {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.activation, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.activation, since: began) }
     var y = x
     var scale = [Float](repeating: 0, count: x.rows)
     standardise(&y.elements, &scale, width: x.columns)
@@ -25,8 +25,8 @@ public struct LayerNorm: Layer {
   public func backward(
     _ dy: Matrix, _ residuals: Residuals, _ gradients: inout Gradients
   ) -> Matrix {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.activation, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.activation, since: began) }
     var dx = dy
     project(&dx.elements, residuals.y.elements, residuals.scale, width: dy.columns)
     return dx

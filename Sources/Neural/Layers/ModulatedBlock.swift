@@ -87,8 +87,8 @@ private func modulate(_ x: Matrix, _ m: Matrix) -> Matrix {
 }
 
 private func modulate(_ x: inout [Float], _ m: [Float], width: Int) {
-  let start = WorkClock.start()
-  defer { WorkClock.stop(.activation, since: start) }
+  let began = WorkClock.start()
+  defer { WorkClock.stop(.activation, since: began) }
   precondition(m.count == 3 * x.count)
   var x = x.mutableSpan
   let m = m.span
@@ -100,8 +100,8 @@ private func modulate(_ x: inout [Float], _ m: [Float], width: Int) {
 
 /// `y += gate ⊙ branch`
 private func addGated(_ y: inout [Float], _ branch: [Float], _ m: [Float], width: Int) {
-  let start = WorkClock.start()
-  defer { WorkClock.stop(.activation, since: start) }
+  let began = WorkClock.start()
+  defer { WorkClock.stop(.activation, since: began) }
   precondition(branch.count == y.count && m.count == 3 * y.count)
   var y = y.mutableSpan
   let branch = branch.span
@@ -116,8 +116,8 @@ private func addGated(_ y: inout [Float], _ branch: [Float], _ m: [Float], width
 private func gateDerivatives(
   _ d: inout [Float], _ dm: inout [Float], _ branch: [Float], _ m: [Float], width: Int
 ) {
-  let start = WorkClock.start()
-  defer { WorkClock.stop(.activation, since: start) }
+  let began = WorkClock.start()
+  defer { WorkClock.stop(.activation, since: began) }
   precondition(branch.count == d.count && m.count == 3 * d.count && dm.count == m.count)
   var d = d.mutableSpan
   var dm = dm.mutableSpan
@@ -136,8 +136,8 @@ private func gateDerivatives(
 private func modulationDerivatives(
   _ d: inout [Float], _ dm: inout [Float], _ x: [Float], _ m: [Float], width: Int
 ) {
-  let start = WorkClock.start()
-  defer { WorkClock.stop(.activation, since: start) }
+  let began = WorkClock.start()
+  defer { WorkClock.stop(.activation, since: began) }
   precondition(x.count == d.count && m.count == 3 * d.count && dm.count == m.count)
   var d = d.mutableSpan
   var dm = dm.mutableSpan

@@ -29,12 +29,10 @@ struct Neighbourhoods: Sendable {
 
   /// Fills `columns` with the neighbourhoods of some output lines, `[pixels, 9·channels]`.
   func gather(_ x: Matrix, _ lines: Range<Int>, into columns: inout Matrix) {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.lowering, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.lowering, since: began) }
     let (width, size) = (output.width, 3 * channels)
-    if columns.rows != lines.count * width || columns.columns != 3 * size {
-      columns = Matrix(lines.count * width, 3 * size)
-    }
+    columns.resize(lines.count * width, 3 * size)
     var to = 0
     var columns = columns.elements.mutableSpan
     let x = x.elements.span
@@ -55,8 +53,8 @@ struct Neighbourhoods: Sendable {
 
   /// Adds to every pixel of `dx` what `columns` has in its places: the transpose of ``gather``.
   func scatter(_ columns: Matrix, _ lines: Range<Int>, to dx: inout Matrix) {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.lowering, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.lowering, since: began) }
     let (width, size) = (output.width, 3 * channels)
     precondition(columns.rows == lines.count * width && columns.columns == 3 * size)
     var from = 0

@@ -3,14 +3,14 @@ public struct SiLU: Layer {
   public init() {}
 
   public func forward(_ x: Matrix) -> (y: Matrix, residuals: Matrix) {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.activation, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.activation, since: began) }
     return (x.map { $0 * Elementary.sigmoid($0) }, x)
   }
 
   public func backward(_ dy: Matrix, _ x: Matrix, _ gradients: inout Gradients) -> Matrix {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.activation, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.activation, since: began) }
     var dx = dy
     dx.update(with: x) { dy, x in dy * Self.derivative(x) }
     return dx

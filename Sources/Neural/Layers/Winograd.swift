@@ -6,7 +6,7 @@ struct Winograd: Sendable {
 
   /// Numbers of channels that it can work with.
   static func takes(_ channels: Int...) -> Bool {
-    channels.allSatisfy { $0.isMultiple(of: WinogradTiles.lanes) }
+    channels.allSatisfy { $0.isMultiple(of: WinogradTiles.together) }
   }
 
   init(_ inputs: Int, _ outputs: Int, on map: MapShape) {
@@ -50,6 +50,7 @@ struct Winograd: Sendable {
   ///
   /// - Returns: the derivative by `x`.
   func backward(_ dy: Matrix, _ x: Matrix, _ weight: Matrix, _ dWeight: inout Matrix) -> Matrix {
+    // Set line by line, in the order of the blocks.
     var dx = Matrix(unset: x.rows, x.columns)
     let u = kernels(weight, inputsFirst: false)
     var dU = Matrix(36 * outputs.channels, inputs.channels)

@@ -5,8 +5,8 @@ extension Winograd {
   /// - Parameter weight: `[outputs, 9·inputs]`, columns ordered (ky, kx, input).
   /// - Returns: a stack of 36 matrices, `[inputs, outputs]` or `[outputs, inputs]`.
   func kernels(_ weight: Matrix, inputsFirst: Bool) -> Matrix {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.lowering, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.lowering, since: began) }
     let (inputs, outputs) = (inputs.channels, outputs.channels)
     precondition(weight.rows == outputs && weight.columns == 9 * inputs, "kernels of another size")
     // Kernels that lie side by side in U must do so in the weight, to be worked on as a vector.
@@ -47,8 +47,8 @@ extension Winograd {
   ///   - dU: a stack of 36 matrices `[outputs, inputs]`.
   ///   - dWeight: `[outputs, 9·inputs]`
   func addKernelDerivative(_ dU: Matrix, to dWeight: inout Matrix) {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.lowering, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.lowering, since: began) }
     let (inputs, outputs) = (inputs.channels, outputs.channels)
     precondition(
       dWeight.rows == outputs && dWeight.columns == 9 * inputs && dU.rows == 36 * outputs

@@ -47,7 +47,7 @@ extension Six<UnsafeMutablePointer<Float>> {
 
 /// The first index of every vector among `count` numbers.
 @inline(__always) func vectors(_ count: Int) -> StrideTo<Int> {
-  stride(from: 0, to: count, by: WinogradTiles.lanes)
+  stride(from: 0, to: count, by: WinogradTiles.together)
 }
 
 extension UnsafePointer<Float> {

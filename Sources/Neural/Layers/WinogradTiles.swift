@@ -10,11 +10,16 @@
 /// checked before they are made.
 struct WinogradTiles: Sendable {
   let map: MapShape
-  /// A multiple of ``lanes``.
+  /// A multiple of ``together``.
   let channels: Int
 
   /// Channels that are worked on at once.
-  static let lanes = 8
+  static let together = WinogradVector.scalarCount
+
+  init(map: MapShape, channels: Int) {
+    precondition(channels.isMultiple(of: Self.together), "\(channels) channels")
+    (self.map, self.channels) = (map, channels)
+  }
 
   /// Tiles side by side, and lines of them in one map.
   var across: Int { (map.width + 3) / 4 }
@@ -27,8 +32,8 @@ struct WinogradTiles: Sendable {
   ///   - lines: of tiles, counted through all maps.
   ///   - v: `[36·tiles, channels]`
   func gather(_ x: [Float], _ lines: Range<Int>, into v: inout [Float]) {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.lowering, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.lowering, since: began) }
     let (across, channels, size) = (across, channels, map.width * channels)
     let (strip, place) = check(maps: x.count, lines, tiles: v.count)
     // A line of tiles beside a border of one pixel; and a line of zeros.
@@ -60,14 +65,17 @@ struct WinogradTiles: Sendable {
     }
   }
 
-  /// Makes the maps `B V Bᵀ`, all of their lines one after the other: the transpose of
-  /// ``gather(_:_:into:)``.
+  /// Makes the maps `B V Bᵀ`: the transpose of ``gather(_:_:into:)``.
+  ///
+  /// - Parameter lines: the first are those from 0 on, others begin where those of the call before
+  ///   ended: two lines of the map are added to what that call has set, all others are set.
   func scatter(_ v: [Float], _ lines: Range<Int>, into x: inout [Float]) {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.lowering, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.lowering, since: began) }
     let (across, channels, size) = (across, channels, map.width * channels)
     let (strip, place) = check(maps: x.count, lines, tiles: v.count)
-    var strips = [Float](repeating: 0, count: 6 * strip)
+    // The strips; and a line for what falls outside of the map.
+    var strips = [Float](repeating: 0, count: 6 * strip + size)
     withPointers(v, &strips, &x) { v, strips, x in
       let from = Six(strips + channels, every: strip)
       for (number, line) in lines.enumerated() {
@@ -79,29 +87,24 @@ struct WinogradTiles: Sendable {
             for i in vectors(channels) { to.add(i, Winograd.transposedInputs(from.vectors(i))) }
           }
         }
-        // Lines outside of the map are dropped into one that nobody reads.
-        var rest = [Float](repeating: 0, count: size)
-        rest.withUnsafeMutableBufferPointer { rest in
-          guard let rest = rest.baseAddress else { return }
-          func d(_ row: Int) -> UnsafeMutablePointer<Float> {
-            mapLine(line, row - 1).map { x + $0 } ?? rest
+        func d(_ row: Int) -> UnsafeMutablePointer<Float> {
+          mapLine(line, row - 1).map { x + $0 } ?? strips + 6 * strip
+        }
+        let (d0, d1, d2, d3, d4, d5) = (d(0), d(1), d(2), d(3), d(4), d(5))
+        // Two lines of the map are also of the line of tiles above, which has set them.
+        let isFirst = line.isMultiple(of: down)
+        for i in vectors(size) {
+          let d = Winograd.transposedInputs(from.vectors(i))
+          if isFirst {
+            d1.set(i, d.1)
+          } else {
+            d0.add(i, d.0)
+            d1.add(i, d.1)
           }
-          let (d0, d1, d2, d3, d4, d5) = (d(0), d(1), d(2), d(3), d(4), d(5))
-          // Two lines of the map are also of the line of tiles above, which has set them.
-          let isFirst = line.isMultiple(of: down)
-          for i in vectors(size) {
-            let d = Winograd.transposedInputs(from.vectors(i))
-            if isFirst {
-              d1.set(i, d.1)
-            } else {
-              d0.add(i, d.0)
-              d1.add(i, d.1)
-            }
-            d2.set(i, d.2)
-            d3.set(i, d.3)
-            d4.set(i, d.4)
-            d5.set(i, d.5)
-          }
+          d2.set(i, d.2)
+          d3.set(i, d.3)
+          d4.set(i, d.4)
+          d5.set(i, d.5)
         }
       }
     }
@@ -118,8 +121,8 @@ struct WinogradTiles: Sendable {
     _ m: [Float], plus bias: [Float], _ residual: [Float]?, _ lines: Range<Int>,
     into y: inout [Float]
   ) {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.lowering, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.lowering, since: began) }
     let (across, channels, size) = (across, channels, map.width * channels)
     let (strip, place) = check(maps: y.count, lines, tiles: m.count)
     precondition(bias.count == channels, "\(bias.count) biases of \(channels) channels")
@@ -167,8 +170,8 @@ struct WinogradTiles: Sendable {
 
   /// `M = A y Aᵀ`: the transpose of ``assemble(_:plus:_:into:)`` without its bias.
   func spread(_ y: [Float], _ lines: Range<Int>, into m: inout [Float]) {
-    let start = WorkClock.start()
-    defer { WorkClock.stop(.lowering, since: start) }
+    let began = WorkClock.start()
+    defer { WorkClock.stop(.lowering, since: began) }
     let (across, channels, size) = (across, channels, map.width * channels)
     let (strip, place) = check(maps: y.count, lines, tiles: m.count)
     // The strips, zero beyond the map's width; and a line of zeros.
@@ -216,7 +219,7 @@ struct WinogradTiles: Sendable {
   private func check(maps: Int, _ lines: Range<Int>, tiles: Int) -> (strip: Int, place: Int) {
     let place = lines.count * across * channels
     precondition(
-      channels.isMultiple(of: Self.lanes) && maps.isMultiple(of: map.pixels * channels)
+      maps.isMultiple(of: map.pixels * channels)
         && lines.lowerBound >= 0 && lines.upperBound * map.pixels * channels <= maps * down
         && tiles == 36 * place, "tiles of other maps")
     return ((4 * across + 2) * channels, place)

@@ -36,6 +36,11 @@ struct Benchmark: ParsableCommand {
   @Flag(help: "Print one line of JSON.")
   var json = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Measure nothing: write the networks' first weights there.", valueName: "folder"))
+  var export: String?
+
   /// What is printed.
   struct Result: Codable {
     let net: Net
@@ -68,6 +73,7 @@ struct Benchmark: ParsableCommand {
         "denoiser.kind=\(net == .unet ? "unet" : "mlp")", "training.lanes=\(lanes)",
         "training.vae.batch=\(batch)", "training.denoiser.batch=\(batch)",
       ])
+    if let export { return try write(configuration, to: export) }
     let result = try measure(configuration)
     if json {
       let encoder = JSONEncoder()
@@ -79,8 +85,19 @@ struct Benchmark: ParsableCommand {
     }
   }
 
+  private var shape: ImageShape { ImageShape(height: 28, width: 28, channels: 1) }
+
+  /// `vae.safetensors`, and the denoiser under the name of its network.
+  private func write(_ configuration: Configuration, to folder: String) throws {
+    func write(_ network: some Parameterized, _ name: String) throws {
+      let bytes = Weights.encode(network, metadata: ["image": shape.description])
+      try File.writeAtomically(bytes, to: "\(folder)/\(name).safetensors")
+    }
+    try write(VAE(configuration.vae, pixels: shape.count, seed: 0), "vae")
+    if net != .vae { try write(configuration.network(shape: shape), net.rawValue) }
+  }
+
   private func measure(_ configuration: Configuration) throws -> Result {
-    let shape = ImageShape(height: 28, width: 28, channels: 1)
     let stage = net == .vae ? Stage.vae : .denoiser
     try configuration.denoiser.check(shape: shape)
     try checkMemory(

@@ -21,6 +21,15 @@ public func concurrently<Result: Sendable>(
   return try results.withLock { try $0.compactMap { try $0?.get() } }
 }
 
+extension Range<Int> {
+  /// The range in parts of `size`, the last of which may be smaller.
+  package func parts(of size: Int) -> [Range] {
+    stride(from: lowerBound, to: upperBound, by: size).map {
+      $0..<$0 + Swift.min(size, upperBound - $0)
+    }
+  }
+}
+
 /// Process-wide settings of memory.
 public enum Memory {
   /// Keeps freed buffers in the process. By default glibc gives large ones back to the system,

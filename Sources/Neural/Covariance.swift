@@ -15,7 +15,7 @@ public func meanAndCovariance(
   precondition(points.rows > 1, "a covariance takes two rows at least")
   let d = points.columns
   let mean = points.columnMeans
-  let strips = stride(from: 0, to: d, by: 128).map { $0..<min($0 + 128, d) }
+  let strips = (0..<d).parts(of: 128)
   let tiles = strips.indices.flatMap { i in (0...i).map { (strips[i], strips[$0]) } }
   let values = try concurrently(tiles.count, threads: threads) {
     covarianceTile(points, tiles[$0].0, tiles[$0].1, mean)

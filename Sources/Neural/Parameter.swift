@@ -51,6 +51,10 @@ public protocol Parameterized: Sendable {
   /// Calls `body` once for every parameter, always in the same order, with its name: `path`, a
   /// dot, and the name within this part.
   mutating func visit(_ path: String, _ body: (String, inout Parameter) throws -> Void) rethrows
+
+  /// Makes whatever depends on the weights alone, for the calls that follow, until the parameters
+  /// are visited again.
+  mutating func prepare()
 }
 
 extension Array: Parameterized where Element: Parameterized {
@@ -59,9 +63,20 @@ extension Array: Parameterized where Element: Parameterized {
   ) rethrows {
     for i in indices { try self[i].visit("\(path).\(i)", body) }
   }
+
+  public mutating func prepare() { for i in indices { self[i].prepare() } }
 }
 
 extension Parameterized {
+  public mutating func prepare() {}
+
+  /// The same network, prepared.
+  public func prepared() -> Self {
+    var copy = self
+    copy.prepare()
+    return copy
+  }
+
   /// Calls `body` for every parameter of a whole network, with its name.
   public mutating func visitParameters(
     _ body: (String, inout Parameter) throws -> Void

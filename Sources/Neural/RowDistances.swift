@@ -27,9 +27,9 @@ struct RowDistances: Sendable {
     self.x = x
     self.y = y
     unit = scale * scale
-    blocks = Self.ranges(x.rows, 128)
+    blocks = (0..<x.rows).parts(of: 128)
     xBlocks = blocks.map(moved.rows)
-    yBlocks = Self.ranges(y.rows, 512).map(other.rows)
+    yBlocks = (0..<y.rows).parts(of: 512).map(other.rows)
     xSquares = moved.rowSquares
     ySquares = other.rowSquares
     // A product of d terms errs by d u ‖x‖ ‖y‖ at most, u = 2⁻²⁴ (Higham 2002, §3.1), twice that
@@ -37,10 +37,6 @@ struct RowDistances: Sendable {
     // that vanish are below 2⁻¹²⁶ each.
     relativeError = 1.1 * Double(x.columns + 8) * 0x1p-24
     absoluteError = Double(x.columns) * 0x1p-124
-  }
-
-  private static func ranges(_ count: Int, _ size: Int) -> [Range<Int>] {
-    stride(from: 0, to: count, by: size).map { $0..<min($0 + size, count) }
   }
 
   /// Calls `body` for parts of rows: the number of the row within the block, the first row of `y`

@@ -125,8 +125,10 @@ import Testing
     #expect(abs(settings.rate(at: 0, of: 1) - 0.1) < 1e-15)
   }
 
-  @Test("An epoch visits every image once, in an order of its own")
-  func epochs() throws {
+  @Test(
+    "An epoch visits every image once, in an order of its own, few or all of a lane together",
+    arguments: [1, 2, .max])
+  func epochs(together: Int) throws {
     /// Counts what it is shown: every image is its own number.
     struct Recorder: Objective {
       struct Nothing: Parameterized {
@@ -135,10 +137,11 @@ import Testing
         ) rethrows {}
       }
       let terms = ["sum"]
+      let together: Int
       func forward(_ network: Nothing, _ slice: Slice) -> (terms: [Double], residuals: Int) {
         // A different power of two for each image, so that sums tell sets apart.
         let ids = slice.examples.elements.map { Int(($0 * 255).rounded()) }
-        #expect(ids == slice.indices)
+        #expect(ids == slice.indices && ids.count == slice.rows.count && ids.count <= together)
         return ([ids.reduce(0.0) { $0 + Double(sign: .plus, exponent: $1, significand: 1) }], 0)
       }
       func backward(_ network: Nothing, _ residuals: Int, _ gradients: inout Gradients) {}
@@ -147,7 +150,8 @@ import Testing
     var settings = StageSettings()
     (settings.batch, settings.epochs) = (12, 3)
     var trainer = try Trainer(
-      Recorder(), Recorder.Nothing(), examples: images, settings: settings, lanes: 5, seed: 1,
+      Recorder(together: together), Recorder.Nothing(), examples: images, settings: settings,
+      lanes: 5, seed: 1,
       threads: 2)
     #expect(trainer.totalSteps == 12)
     var batches: [Double] = []
@@ -159,9 +163,38 @@ import Testing
     settings.batch = 49
     #expect(throws: UserError.self) {
       try Trainer(
-        Recorder(), Recorder.Nothing(), examples: images, settings: settings, lanes: 5, seed: 1,
+        Recorder(together: together), Recorder.Nothing(), examples: images, settings: settings,
+        lanes: 5, seed: 1,
         threads: 2)
     }
+  }
+
+  @Test("A U-Net's update is that of the whole batch, though few images go through it together")
+  func parts() throws {
+    let digits = try Dataset(DataSettings())
+    let configuration = try small(
+      "denoiser.kind=unet", "diffusion.formulation=none", "training.denoiser.batch=75")
+    let network = UNetDenoiser(
+      configuration.denoiser, shape: digits.shape, conditional: false, timesteps: 50, seed: 1
+    ).shaken(0.1)
+    let objective = try DiffusionObjective<UNetDenoiser>(configuration, vae: nil)
+    var gradients = Gradients(of: network)
+    var trainer = try Trainer(
+      objective, network, examples: digits.training, settings: configuration.training.denoiser,
+      lanes: 2, seed: 3, threads: 2)
+    // The batch is the first of the epoch's order, which the images' own numbers tell.
+    var order = Array(0..<digits.training.count)
+    var random = SequentialRandom(RandomStream(seed: 3, purpose: .shuffle))
+    order.shuffle(using: &random)
+    let whole = Slice(
+      examples: digits.training.rows(at: order[0..<75]), rows: 0..<75, batch: 75, seed: 3, step: 0)
+    let (terms, residuals) = objective.forward(network, whole)
+    objective.backward(network, residuals, &gradients)
+    var square = 0.0
+    network.forEachParameter { square += gradients[$1].squaredNorm }
+    let report = try trainer.advance()
+    #expect(abs(report.terms[0] - terms[0]) < 1e-5 * terms[0])
+    #expect(abs(report.norm - square.squareRoot()) < 1e-5 * report.norm)
   }
 
   @Test("A training that diverges stops with the step that did it, the weights as they were")

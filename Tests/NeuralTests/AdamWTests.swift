@@ -120,6 +120,15 @@ import Testing
 }
 
 @Suite struct ConcurrencyTests {
+  @Test("A range is cut into parts of one size and what is left")
+  func parts() {
+    #expect((3..<10).parts(of: 3) == [3..<6, 6..<9, 9..<10])
+    #expect((3..<9).parts(of: 3) == [3..<6, 6..<9])
+    #expect((3..<10).parts(of: .max) == [3..<10])
+    #expect((Int.max - 3..<Int.max).parts(of: 2).map(\.count) == [2, 1])
+    #expect((5..<5).parts(of: 4).isEmpty)
+  }
+
   @Test("Results come in order, errors from the lowest index", arguments: 1...4)
   func order(threads: Int) throws {
     struct Failure: Error, Equatable { let index: Int }

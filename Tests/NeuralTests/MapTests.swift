@@ -139,6 +139,24 @@ import Testing
     #expect(distance(whole[layer.bias], parts[layer.bias]) < 1e-3)
   }
 
+  @Test("A prepared convolution computes the same numbers, until its weights change")
+  func prepared() {
+    let map = MapShape(height: 6, width: 9)
+    var source = ParameterSource(seed: 1)
+    let plain = Convolution3x3(8, 16, on: map, &source)
+    var layer = plain.prepared()
+    let (x, dy) = (normal(2 * map.pixels, 8, seed: 1), normal(2 * map.pixels, 16, seed: 2))
+    func results(_ layer: Convolution3x3) -> [Matrix] {
+      var gradients = Gradients(of: layer)
+      let dx = layer.backward(dy, x, &gradients)
+      return [layer(x), dx, gradients[layer.weight], gradients[layer.bias]]
+    }
+    #expect(results(layer) == results(plain))
+    layer.visitParameters { $1.value.scale(2) }
+    let twice = results(plain).map { $0.map { 2 * $0 } }
+    #expect(results(layer)[0] == twice[0] && results(layer)[1] == twice[1])
+  }
+
   @Test("A group norm, modulated and activated, is its definition", arguments: [false, true])
   func groupNorm(isModulated: Bool) {
     let map = MapShape(height: 9, width: 7)

@@ -5,6 +5,9 @@ import Neural
 public protocol Denoiser: Parameterized {
   associatedtype Residuals: Sendable
 
+  /// Images that are best sent through the network together in training.
+  static var together: Int { get }
+
   /// - Parameters:
   ///   - x: `[batch, pixels]`
   ///   - condition: `[batch, pixels]`; nil exactly when the network was made without one.
@@ -23,6 +26,8 @@ public protocol Denoiser: Parameterized {
 }
 
 extension Denoiser {
+  public static var together: Int { .max }
+
   public func predict(_ x: Matrix, condition: Matrix?, timesteps: [Int]) -> Matrix {
     forward(x, condition: condition, timesteps: timesteps, dropout: nil).output
   }

@@ -15,6 +15,8 @@ public struct UNetDenoiser: Denoiser {
   /// Of every norm; what all channels are multiples of.
   static let groups = 8
 
+  public static let together = 32
+
   var time: TimeEmbedding
   var input: Convolution3x3
   var encoder: [ConvolutionalBlock]  // by level
@@ -153,6 +155,15 @@ public struct UNetDenoiser: Denoiser {
     }
     input.backwardFromData(dh, r.input, &gradients)
     time.backward(de, r.time, &gradients)
+  }
+
+  public mutating func prepare() {
+    input.prepare()
+    encoder.prepare()
+    down.prepare()
+    middle.prepare()
+    decoder.prepare()
+    output.prepare()
   }
 
   public mutating func visit(

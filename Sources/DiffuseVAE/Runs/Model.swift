@@ -103,7 +103,7 @@ public struct Model: Sendable {
     self.configuration = configuration
     self.shape = shape
     self.vae = vae
-    self.denoiser = denoiser
+    self.denoiser = denoiser?.prepared()
     self.prior = prior
     process = try DiffusionProcess(configuration.diffusion)
   }

@@ -9,11 +9,19 @@ package protocol Objective: Sendable {
   /// Names of the terms that `forward` returns, the minimised one first.
   var terms: [String] { get }
 
+  /// Examples that go through the network together: a lane takes its slice by such parts, since
+  /// what `forward` leaves behind for `backward` is the most of a training's memory.
+  var together: Int { get }
+
   /// - Returns: the slice's share of every term's mean over the whole batch.
   func forward(_ network: Network, _ slice: Slice) -> (terms: [Double], residuals: Residuals)
 
   /// Adds the derivatives of the first term.
   func backward(_ network: Network, _ residuals: Residuals, _ gradients: inout Gradients)
+}
+
+extension Objective {
+  package var together: Int { .max }
 }
 
 /// Some rows of a batch, and the addresses of their random numbers.
@@ -72,6 +80,7 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
   var conditionNoise = 0.0
 
   package let terms = ["loss"]
+  package var together: Int { Network.together }
 
   package func forward(
     _ network: Network, _ slice: Slice

@@ -89,17 +89,20 @@ package struct Trainer<Goal: Objective> {
     let shares = try concurrently(count, threads: threads) {
       [objective, network, examples, lanes, seed] lane in
       let rows = lane * batch / count..<(lane + 1) * batch / count
-      let chosen = Array(indices[rows])
-      let slice = Slice(
-        examples: examples.rows(at: chosen), indices: chosen, rows: rows, batch: batch, seed: seed,
-        step: step)
-      let (terms, residuals) = objective.forward(network, slice)
-      lanes[lane].gradients.withLock { objective.backward(network, residuals, &$0) }
+      let network = network.prepared()
+      var terms = objective.zeros
+      for part in rows.parts(of: objective.together) {
+        let chosen = Array(indices[part])
+        let slice = Slice(
+          examples: examples.rows(at: chosen), indices: chosen, rows: part, batch: batch,
+          seed: seed, step: step)
+        let (shares, residuals) = objective.forward(network, slice)
+        lanes[lane].gradients.withLock { objective.backward(network, residuals, &$0) }
+        terms = sum(terms, shares)
+      }
       return terms
     }
-    let terms = shares.reduce([Double](repeating: 0, count: objective.terms.count)) { sum, share in
-      zip(sum, share).map { $0 + $1 }
-    }
+    let terms = shares.reduce(objective.zeros, sum)
     func diverged(_ what: String) -> UserError {
       UserError(
         "training diverged at step \(step): \(what). A lower rate, or a smaller clip, may help.")
@@ -137,16 +140,25 @@ func means<Goal: Objective>(
   of objective: Goal, _ network: Goal.Network, over examples: some Examples, seed: UInt64,
   threads: Int
 ) throws -> [Double] {
-  let (chunk, count) = (128, examples.count)
-  let shares = try concurrently((count + chunk - 1) / chunk, threads: threads) { index in
-    let rows = index * chunk..<min((index + 1) * chunk, count)
+  let (parts, network) = (
+    (0..<examples.count).parts(of: min(128, objective.together)), network.prepared()
+  )
+  let shares = try concurrently(parts.count, threads: threads) { index in
+    let rows = parts[index]
     // Other numbers than any of training: `step` counts up from 0 there.
     let slice = Slice(
-      examples: examples.rows(at: rows), indices: Array(rows), rows: rows, batch: count,
+      examples: examples.rows(at: rows), indices: Array(rows), rows: rows,
+      batch: examples.count,
       seed: seed, step: -1, isTraining: false)
     return objective.forward(network, slice).terms
   }
-  return objective.terms.indices.map { term in shares.reduce(0) { $0 + $1[term] } }
+  return shares.reduce(objective.zeros, sum)
+}
+
+private func sum(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { $0 + $1 } }
+
+extension Objective {
+  fileprivate var zeros: [Double] { [Double](repeating: 0, count: terms.count) }
 }
 
 extension StageSettings {

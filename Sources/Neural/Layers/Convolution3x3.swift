@@ -10,6 +10,7 @@ public struct Convolution3x3: Layer {
   var bias: Parameter  // [1, outputs]
   let inputs: Int
   let lowering: Lowering
+  private var kernels: Winograd.Kernels?  // of the weight, once prepared
 
   enum Lowering: Sendable {
     case gathered(GatheredConvolution)
@@ -55,7 +56,9 @@ public struct Convolution3x3: Layer {
     if let residual { precondition(residual.columns == outputs, "a residual of other channels") }
     var y: Matrix
     switch lowering {
-    case .winograd(let way): return way.forward(x, weight, bias, plus: residual)
+    case .winograd(let way):
+      let u = kernels?.forward ?? way.kernels(weight, inputsFirst: true)
+      return way.forward(x, u, bias, plus: residual)
     case .gathered(let way): y = way.forward(x, weight, bias)
     case .scattered(let way): y = way.forward(x, weight, bias)
     }
@@ -68,7 +71,10 @@ public struct Convolution3x3: Layer {
     return switch lowering {
     case .gathered(let way): way.backward(dy, x, weight.value, &gradients[weight])
     case .scattered(let way): way.backward(dy, x, weight.value, &gradients[weight])
-    case .winograd(let way): way.backward(dy, x, weight.value, &gradients[weight])
+    case .winograd(let way):
+      way.backward(
+        dy, x, kernels?.backward ?? way.kernels(weight.value, inputsFirst: false),
+        &gradients[weight])
     }
   }
 
@@ -81,9 +87,17 @@ public struct Convolution3x3: Layer {
     way.addWeightDerivative(dy, x, to: &gradients[weight])
   }
 
+  public mutating func prepare() {
+    guard case .winograd(let way) = lowering else { return }
+    kernels = Winograd.Kernels(
+      forward: way.kernels(weight.value, inputsFirst: true),
+      backward: way.kernels(weight.value, inputsFirst: false))
+  }
+
   public mutating func visit(
     _ path: String, _ body: (String, inout Parameter) throws -> Void
   ) rethrows {
+    kernels = nil
     try body(path + ".weight", &weight)
     try body(path + ".bias", &bias)
   }

@@ -82,6 +82,11 @@ public struct ConvolutionalBlock: Parameterized {
     return (dh, modulation.backward(dModulation, r.e, &gradients))
   }
 
+  public mutating func prepare() {
+    convolution1.prepare()
+    convolution2.prepare()
+  }
+
   public mutating func visit(
     _ path: String, _ body: (String, inout Parameter) throws -> Void
   ) rethrows {

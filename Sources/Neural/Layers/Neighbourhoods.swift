@@ -18,8 +18,7 @@ struct Neighbourhoods: Sendable {
   /// time.
   func blocks(batch: Int) -> [Range<Int>] {
     let lines = batch * output.height
-    let block = max(1, Self.blockSize / (output.width * 9 * channels))
-    return Swift.stride(from: 0, to: lines, by: block).map { $0..<min($0 + block, lines) }
+    return (0..<lines).parts(of: max(1, Self.blockSize / (output.width * 9 * channels)))
   }
 
   /// The pixels of some output lines, as rows of a matrix.

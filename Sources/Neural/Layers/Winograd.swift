@@ -22,19 +22,21 @@ struct Winograd: Sendable {
   func blocks(batch: Int) -> [Range<Int>] {
     let lines = batch * inputs.down
     let perLine = 36 * inputs.across * (inputs.channels + outputs.channels)
-    let block = max(1, Self.blockSize / perLine)
-    return stride(from: 0, to: lines, by: block).map { $0..<min($0 + block, lines) }
+    return (0..<lines).parts(of: max(1, Self.blockSize / perLine))
+  }
+
+  /// Transformed kernels, the one as ``forward(_:_:_:plus:)`` takes them, the other as
+  /// ``backward(_:_:_:_:)`` does.
+  struct Kernels {
+    let forward, backward: Matrix
   }
 
   /// - Parameters:
   ///   - x: `[batch·height·width, inputs]`
-  ///   - weight: `[outputs, 9·inputs]`, columns ordered (ky, kx, input).
+  ///   - u: the transformed kernels, inputs first.
   ///   - residual: what is added, `[batch·height·width, outputs]`.
-  func forward(
-    _ x: Matrix, _ weight: Matrix, _ bias: Matrix, plus residual: Matrix?
-  ) -> Matrix {
+  func forward(_ x: Matrix, _ u: Matrix, _ bias: Matrix, plus residual: Matrix?) -> Matrix {
     var y = Matrix(unset: x.rows, outputs.channels)
-    let u = kernels(weight, inputsFirst: true)
     var (v, m) = (Matrix(0, 0), Matrix(0, 0))
     for lines in blocks(batch: inputs.map.batch(of: x)) {
       v.resize(36 * lines.count * inputs.across, inputs.channels)
@@ -48,11 +50,11 @@ struct Winograd: Sendable {
 
   /// Adds the derivative of the loss by the weight to `dWeight`.
   ///
+  /// - Parameter u: the transformed kernels, outputs first.
   /// - Returns: the derivative by `x`.
-  func backward(_ dy: Matrix, _ x: Matrix, _ weight: Matrix, _ dWeight: inout Matrix) -> Matrix {
+  func backward(_ dy: Matrix, _ x: Matrix, _ u: Matrix, _ dWeight: inout Matrix) -> Matrix {
     // Set line by line, in the order of the blocks.
     var dx = Matrix(unset: x.rows, x.columns)
-    let u = kernels(weight, inputsFirst: false)
     var dU = Matrix(36 * outputs.channels, inputs.channels)
     var (v, dM) = (Matrix(0, 0), Matrix(0, 0))
     for lines in blocks(batch: inputs.map.batch(of: x)) {

@@ -41,7 +41,7 @@ extension Extractor {
       "accuracy": String(origin.accuracy), "held_out": String(origin.isHeldOut),
     ]
     let path = Self.path(origin.data, origin.fingerprint, folder)
-    try File.writeAtomically(Weights.encode(classifier, metadata: metadata), to: path)
+    try Weights.file(of: classifier, metadata: metadata).write(to: path)
     return path
   }
 

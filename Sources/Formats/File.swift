@@ -47,6 +47,11 @@ public enum File {
   /// Throws `FormatError` if that cannot be done, e.g. because the folder does not exist or a
   /// folder has the name.
   public static func writeAtomically(_ bytes: [UInt8], to path: String) throws {
+    try writeAtomically(parts: CollectionOfOne(bytes), to: path)
+  }
+
+  /// The same of content that is made part by part, as it is written.
+  static func writeAtomically(parts: some Sequence<[UInt8]>, to path: String) throws {
     let (folderPath, name) = split(path)
     guard !name.isEmpty else {
       throw FormatError(file: path, problem: "cannot be written: it does not name a file")
@@ -65,13 +70,15 @@ public enum File {
       if !renamed { unlinkat(folder, temporary, 0) }
     }
 
-    try bytes.withUnsafeBytes { buffer in
-      var count = 0
-      while count < buffer.count, let base = buffer.baseAddress {
-        let written = pwrite(file, base + count, buffer.count - count, off_t(count))
-        if written < 0, errno == EINTR { continue }
-        guard written >= 0 else { throw failure("written", path) }
-        count += written
+    for bytes in parts {
+      try bytes.withUnsafeBytes { buffer in
+        var count = 0
+        while count < buffer.count, let base = buffer.baseAddress {
+          let written = write(file, base + count, buffer.count - count)
+          if written < 0, errno == EINTR { continue }
+          guard written >= 0 else { throw failure("written", path) }
+          count += written
+        }
       }
     }
     guard fsync(file) == 0, renameat(folder, temporary, folder, name) == 0 else {

@@ -18,7 +18,14 @@ public struct SafeTensors: Equatable, Sendable {
 
   /// The bytes of the file. They depend on the content alone: everything is sorted by name. The
   /// elements begin at a multiple of 8 bytes. No tensor may be named `__metadata__`.
-  public func encoded() -> [UInt8] {
+  public func encoded() -> [UInt8] { Array(parts.joined()) }
+
+  /// Makes this the content of the file at `path`, as ``File/writeAtomically(_:to:)`` does, with the
+  /// bytes of one tensor at a time in memory.
+  public func write(to path: String) throws { try File.writeAtomically(parts: parts, to: path) }
+
+  /// The header, and the bytes of every tensor.
+  private var parts: some Sequence<[UInt8]> {
     precondition(tensors[SafeTensorsHeader.metadataKey] == nil, "__metadata__ is reserved")
     let sorted = tensors.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
     var end = 0
@@ -29,13 +36,13 @@ public struct SafeTensors: Equatable, Sendable {
     }
     var header = SafeTensorsHeader(metadata: metadata, entries: entries).encoded()
     header += String(repeating: " ", count: header.utf8.count.distance(toMultipleOf: 8))
-
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(8 + header.utf8.count + end)
-    withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { bytes.append(contentsOf: $0) }
-    bytes += header.utf8
-    for (_, tensor) in sorted { bytes.append(elementsOf: tensor) }
-    return bytes
+    let first =
+      withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian, Array.init) + header.utf8
+    return (0...sorted.count).lazy.map { part in
+      var bytes = part == 0 ? first : []
+      if part > 0 { bytes.append(elementsOf: sorted[part - 1].value) }
+      return bytes
+    }
   }
 
   /// The content of a file.

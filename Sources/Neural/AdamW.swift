@@ -175,6 +175,7 @@ extension Parameter {
   }
 
   fileprivate mutating func update(_ gradient: inout Matrix, _ coefficients: Coefficients) {
+    makeMoments()
     step(
       &value.elements, &moment1.elements, &moment2.elements, &average.elements,
       &gradient.elements, coefficients)

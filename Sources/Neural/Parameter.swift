@@ -3,7 +3,8 @@ public struct Parameter: Equatable, Sendable {
   /// The number of this parameter in its network: where ``Gradients`` keeps its gradient.
   let slot: Int
   public var value: Matrix
-  /// Exponential moving averages of the gradient and of its square (AdamW).
+  /// Exponential moving averages of the gradient and of its square (AdamW). They are zero, and take
+  /// no memory, until the first update.
   public internal(set) var moment1: Matrix
   public internal(set) var moment2: Matrix
   /// Exponential moving average of the value, which is what sampling uses.
@@ -11,8 +12,15 @@ public struct Parameter: Equatable, Sendable {
 
   public var count: Int { value.elements.count }
 
+  mutating func makeMoments() {
+    guard moment1.elements.isEmpty else { return }
+    moment1 = Matrix(value.rows, value.columns)
+    moment2 = moment1
+  }
+
   /// The arrays a training run has to keep, by name.
   public mutating func visitArrays(_ body: (String, inout Matrix) throws -> Void) rethrows {
+    makeMoments()
     try body("value", &value)
     try body("moment1", &moment1)
     try body("moment2", &moment2)
@@ -41,8 +49,8 @@ public struct ParameterSource {
 
   private mutating func make(_ value: Matrix) -> Parameter {
     defer { next += 1 }
-    let zero = Matrix(value.rows, value.columns)
-    return Parameter(slot: next, value: value, moment1: zero, moment2: zero, average: value)
+    let none = Matrix(0, 0)
+    return Parameter(slot: next, value: value, moment1: none, moment2: none, average: value)
   }
 }
 

@@ -45,6 +45,8 @@ struct Benchmark: ParsableCommand {
   struct Result: Codable {
     let net: Net
     let parameters, batch, lanes, threads: Int
+    /// What a training was expected to take of memory, in bytes.
+    let estimatedBytes: Int
     let kernels: String
     let training: Measurement
     let sampling: Sampling?
@@ -90,8 +92,8 @@ struct Benchmark: ParsableCommand {
   /// `vae.safetensors`, and the denoiser under the name of its network.
   private func write(_ configuration: Configuration, to folder: String) throws {
     func write(_ network: some Parameterized, _ name: String) throws {
-      let bytes = Weights.encode(network, metadata: ["image": shape.description])
-      try File.writeAtomically(bytes, to: "\(folder)/\(name).safetensors")
+      try Weights.file(of: network, metadata: ["image": shape.description])
+        .write(to: "\(folder)/\(name).safetensors")
     }
     try write(VAE(configuration.vae, pixels: shape.count, seed: 0), "vae")
     if net != .vae { try write(configuration.network(shape: shape), net.rawValue) }
@@ -100,43 +102,39 @@ struct Benchmark: ParsableCommand {
   private func measure(_ configuration: Configuration) throws -> Result {
     let stage = net == .vae ? Stage.vae : .denoiser
     try configuration.denoiser.check(shape: shape)
-    try checkMemory(
-      bytes: configuration.trainingBytes(of: stage, shape: shape), "a batch of \(batch) images")
     let noise = RandomStream(seed: 0, purpose: .latent).uniform(
       rows: 0..<max(batch, 1024), columns: shape.count)
     let images = ByteImages(
       count: noise.rows, height: shape.height, width: shape.width, channels: shape.channels,
       bytes: noise.bytes)
+    let estimate = configuration.trainingBytes(of: stage, shape: shape) + images.bytes.count
+    try checkMemory(bytes: estimate, "a batch of \(batch) images")
     func training<Goal: Objective>(
-      _ objective: Goal, _ network: Goal.Network
+      _ objective: Goal, _ network: consuming Goal.Network
     ) throws -> Measurement {
       var trainer = try Trainer(
         objective, network, examples: images, settings: configuration.settings(of: stage),
         lanes: lanes, seed: 0, threads: threads)
       return try Measurement(of: &trainer, updates: updates, lanes: lanes, threads: threads)
     }
-    func training(_ network: some Denoiser, _ vae: VAE?) throws -> Measurement {
+    func training(_ vae: VAE?, _ network: consuming some Denoiser) throws -> Measurement {
       try training(DiffusionObjective(configuration, vae: vae), network)
     }
-    let vae =
-      net == .vae || configuration.hasVAE
-      ? VAE(configuration.vae, pixels: shape.count, seed: 0) : nil
-    // Made only if it is measured: peak memory is one of the figures.
-    let denoiser = net == .vae ? nil : configuration.network(shape: shape)
-    let measurement: Measurement
-    if let denoiser {
-      measurement = try training(denoiser, vae)
-    } else if let vae {
-      measurement = try training(VAEObjective(), vae)
+    // Nothing is made before it is needed: peak memory is one of the figures.
+    func vae() -> VAE { VAE(configuration.vae, pixels: shape.count, seed: 0) }
+    let (measured, model): (Measurement, Model?)
+    if net == .vae {
+      (measured, model) = (try training(VAEObjective(), vae()), nil)
     } else {
-      throw UserError("there is nothing to measure")
+      let vae = configuration.hasVAE ? vae() : nil
+      measured = try training(vae, configuration.network(shape: shape))
+      model = try Model(
+        configuration, shape: shape, vae: vae, denoiser: configuration.network(shape: shape))
     }
     return Result(
       net: net, parameters: configuration.footprint(of: stage, shape: shape).parameters,
-      batch: batch, lanes: lanes, threads: threads, kernels: BLAS.coreName, training: measurement,
-      sampling: try denoiser.map {
-        try sampling(Model(configuration, shape: shape, vae: vae, denoiser: $0))
-      })
+      batch: batch, lanes: lanes, threads: threads, estimatedBytes: estimate,
+      kernels: BLAS.coreName, training: measured, sampling: try model.map(sampling))
   }
 
   private func sampling(_ model: Model) throws -> Sampling {
@@ -167,7 +165,8 @@ extension Benchmark.Result: CustomStringConvertible {
       \(percent(t.productMilliseconds / t.median)) of the step, \
       \(one(1e3 * t.productGigaoperations / t.productMilliseconds)) GFLOP/s
         time      \(shares.joined(separator: ", ")), rest and waiting \(percent(rest))
-        memory    \(one(Double(t.peakBytes) / 1e6)) MB at most; \
+        memory    \(one(Double(t.peakBytes) / 1e6)) MB at most, \
+      \(one(Double(estimatedBytes) / 1e6)) MB expected; \
       \(one(t.allocatedBytes / 1e6)) MB allocated a step
       """
     if let sampling {

@@ -57,7 +57,8 @@ import Testing
   func file() throws {
     let diffusion = try diffusion()
     let whole = try SafeTensors(
-      decoding: Weights.encode(diffusion.network, latents.tensors, metadata: [:]), file: "p")
+      decoding: Weights.file(of: diffusion.network, latents.tensors, metadata: [:]).encoded(),
+      file: "p")
     func read(_ file: SafeTensors, latent: Int = 4) throws -> LatentDiffusion {
       try LatentDiffusion(file, settings().prior, latent: latent, path: "p")
     }

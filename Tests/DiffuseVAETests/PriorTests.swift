@@ -28,7 +28,7 @@ import Testing
     arguments: Covariance.allCases)
   func roundTrip(covariance: Covariance) throws {
     let mixture = try mixture(covariance)
-    let file = try SafeTensors(decoding: mixture.encoded(metadata: [:]), file: "p")
+    let file = try SafeTensors(decoding: mixture.file(metadata: [:]).encoded(), file: "p")
     let (first, second) = (try read(file, covariance), try read(file, covariance))
     #expect(first == second)
     for (found, expected) in [
@@ -48,7 +48,7 @@ import Testing
 
   @Test("A file that is no such mixture is named, and the tensor that is wrong")
   func damage() throws {
-    let whole = try SafeTensors(decoding: mixture(.full).encoded(metadata: [:]), file: "p")
+    let whole = try SafeTensors(decoding: mixture(.full).file(metadata: [:]).encoded(), file: "p")
     func reading(_ change: (inout SafeTensors) -> Void) -> String {
       var file = whole
       change(&file)

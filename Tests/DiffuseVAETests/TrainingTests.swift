@@ -58,11 +58,11 @@ import Testing
     for stop in [1, 17, 29, 30, 31, 39] {
       var first = try trainer(network, step: 0)
       while first.step < stop { _ = try first.advance() }
-      let bytes = Weights.encodeState(
-        first.network, step: first.step, configuration: configuration)
+      let state = Weights.state(
+        of: first.network, step: first.step, configuration: configuration)
       var restored = network
       let step = try Weights.decodeState(
-        SafeTensors(decoding: bytes, file: "state"), into: &restored,
+        SafeTensors(decoding: state.encoded(), file: "state"), into: &restored,
         configuration: configuration, path: "state")
       #expect(step == stop)
       var second = try trainer(restored, step: step)

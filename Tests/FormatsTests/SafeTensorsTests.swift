@@ -91,6 +91,14 @@ import Testing
     #expect(problem { try SafeTensors.read("/nonexistent") }.contains("No such file"))
   }
 
+  @Test func writesTheSameBytesPartByPart() throws {
+    try withFolder { folder in
+      try Self.content.write(to: folder + "/x.safetensors")
+      #expect(try File.read(folder + "/x.safetensors") == Self.golden)
+    }
+    #expect(problem { try Self.content.write(to: "/nonexistent/x") }.contains("No such file"))
+  }
+
   @Test func readsJSONInAnyStyle() throws {
     // Tensors out of order, spaces, all escapes, and a pair of surrogates.
     let header = """

@@ -7,7 +7,7 @@ import Neural
 ///
 /// They are rounded to single precision, and only what was read back is ever drawn from.
 extension GaussianMixture {
-  func encoded(metadata: [String: String]) -> [UInt8] {
+  func file(metadata: [String: String]) -> SafeTensors {
     func tensor(_ shape: [Int], _ numbers: [Double]) -> Tensor {
       Tensor(shape: shape, elements: numbers.map { Float($0) })
     }
@@ -16,7 +16,7 @@ extension GaussianMixture {
       "means": tensor([components, dimensions], means),
       "factors": tensor(Self.factorShape(components, dimensions, covariance), factors),
     ]
-    return SafeTensors(metadata: metadata, tensors: tensors).encoded()
+    return SafeTensors(metadata: metadata, tensors: tensors)
   }
 
   /// - Parameters:

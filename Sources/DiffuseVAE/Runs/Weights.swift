@@ -6,12 +6,13 @@ import Neural
 /// inputs are ordered (ky, kx, channel).
 package enum Weights {
   /// The weights that the network computes with, and `constants` beside them.
-  package static func encode(
-    _ network: some Parameterized, _ constants: [String: Tensor] = [:], metadata: [String: String]
-  ) -> [UInt8] {
+  package static func file(
+    of network: some Parameterized, _ constants: [String: Tensor] = [:],
+    metadata: [String: String]
+  ) -> SafeTensors {
     var tensors = constants
     network.forEachParameter { name, parameter in tensors[name] = Tensor(parameter.value) }
-    return SafeTensors(metadata: metadata, tensors: tensors).encoded()
+    return SafeTensors(metadata: metadata, tensors: tensors)
   }
 
   /// Checks that a file has as many numbers as a network, before the network is made.
@@ -41,16 +42,16 @@ package enum Weights {
   }
 
   /// A whole training state: all arrays of every parameter, and the number of updates.
-  static func encodeState(
-    _ network: some Parameterized, step: Int, configuration: Configuration
-  ) -> [UInt8] {
+  static func state(
+    of network: some Parameterized, step: Int, configuration: Configuration
+  ) -> SafeTensors {
     var tensors: [String: Tensor] = [:]
     var network = network
     network.visitParameters { name, parameter in
       parameter.visitArrays { tensors["\(name)/\($0)"] = Tensor($1) }
     }
     let metadata = ["step": String(step), "configuration": configuration.yaml]
-    return SafeTensors(metadata: metadata, tensors: tensors).encoded()
+    return SafeTensors(metadata: metadata, tensors: tensors)
   }
 
   /// Puts `network` where a training stopped.

@@ -64,7 +64,7 @@ extension Training {
       "part": Stage.prior.rawValue, "image": data.shape.description,
       "configuration": configuration.yaml,
     ]
-    try File.writeAtomically(mixture.encoded(metadata: metadata), to: run.weightsFile(.prior))
+    try mixture.file(metadata: metadata).write(to: run.weightsFile(.prior))
   }
 
   private func fit(components: Int, to z: Matrix) throws -> GaussianMixture.Fit {

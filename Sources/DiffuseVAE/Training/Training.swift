@@ -51,7 +51,7 @@ public struct Training {
     }
   }
 
-  private func trainDenoiser<Network: Denoiser>(_ network: Network) throws -> Bool {
+  private func trainDenoiser<Network: Denoiser>(_ network: consuming Network) throws -> Bool {
     let first = configuration.hasVAE ? try Model(of: run, needsDenoiser: false) : nil
     guard first == nil || first?.shape == data.shape else {
       throw UserError(
@@ -67,11 +67,13 @@ public struct Training {
     }
   }
 
-  /// The trainer of a stage, at its last checkpoint if there is one.
+  /// The trainer of a stage, at its last checkpoint if there is one. It takes the network, lest the
+  /// first weights stay in memory.
   func trainer<Goal: Objective>(
-    _ objective: Goal, _ network: Goal.Network, _ stage: Stage, on examples: some Examples
+    _ objective: Goal, _ network: consuming Goal.Network, _ stage: Stage,
+    on examples: some Examples
   ) throws -> Trainer<Goal> {
-    var (network, step) = (network, 0)
+    var step = 0
     let path = run.stateFile(stage)
     if run.has(path) {
       step = try Weights.decodeState(
@@ -147,9 +149,8 @@ public struct Training {
   }
 
   private func checkpoint(_ trainer: Trainer<some Objective>, _ stage: Stage) throws {
-    try File.writeAtomically(
-      Weights.encodeState(trainer.network, step: trainer.step, configuration: configuration),
-      to: run.stateFile(stage))
+    try Weights.state(of: trainer.network, step: trainer.step, configuration: configuration)
+      .write(to: run.stateFile(stage))
   }
 
   /// Writes the stage's weights, says what it came to, and drops its state.
@@ -174,9 +175,8 @@ public struct Training {
       "part": stage.rawValue, "image": data.shape.description, "step": String(trainer.step),
       "configuration": configuration.yaml,
     ]
-    try File.writeAtomically(
-      Weights.encode(trainer.network.averaged, constants, metadata: metadata),
-      to: run.weightsFile(stage))
+    try Weights.file(of: trainer.network.averaged, constants, metadata: metadata)
+      .write(to: run.weightsFile(stage))
     try run.removeState(stage)
   }
 

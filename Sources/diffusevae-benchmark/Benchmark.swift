@@ -107,7 +107,9 @@ struct Benchmark: ParsableCommand {
     let images = ByteImages(
       count: noise.rows, height: shape.height, width: shape.width, channels: shape.channels,
       bytes: noise.bytes)
-    let estimate = configuration.trainingBytes(of: stage, shape: shape) + images.bytes.count
+    let estimate =
+      configuration.trainingBytes(
+        of: stage, shape: shape, threads: threads) + images.bytes.count
     try checkMemory(bytes: estimate, "a batch of \(batch) images")
     func training<Goal: Objective>(
       _ objective: Goal, _ network: consuming Goal.Network
@@ -117,8 +119,11 @@ struct Benchmark: ParsableCommand {
         lanes: lanes, seed: 0, threads: threads)
       return try Measurement(of: &trainer, updates: updates, lanes: lanes, threads: threads)
     }
-    func training(_ vae: VAE?, _ network: consuming some Denoiser) throws -> Measurement {
-      try training(DiffusionObjective(configuration, vae: vae), network)
+    func training<Network: ConfiguredDenoiser>(
+      of _: Network.Type, _ vae: VAE?
+    ) throws -> Measurement {
+      try training(
+        DiffusionObjective(configuration, vae: vae), Network(configuration, shape: shape))
     }
     // Nothing is made before it is needed: peak memory is one of the figures.
     func vae() -> VAE { VAE(configuration.vae, pixels: shape.count, seed: 0) }
@@ -127,7 +132,7 @@ struct Benchmark: ParsableCommand {
       (measured, model) = (try training(VAEObjective(), vae()), nil)
     } else {
       let vae = configuration.hasVAE ? vae() : nil
-      measured = try training(vae, configuration.network(shape: shape))
+      measured = try training(of: configuration.denoiser.kind.network, vae)
       model = try Model(
         configuration, shape: shape, vae: vae, denoiser: configuration.network(shape: shape))
     }

@@ -67,7 +67,7 @@ struct Train: ParsableCommand {
     request.name = name
     request.runs = runs
     let logger = try Session.begin("diffusevae-train", threads: threads)
-    let (known, configuration, data) = try request.resolve()
+    let (known, configuration, data) = try request.resolve(threads: threads)
     let stages = try request.stages(of: configuration)
     if dryRun {
       print(configuration.yaml)

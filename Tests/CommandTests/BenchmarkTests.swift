@@ -29,13 +29,36 @@ import Testing
     #expect((sampling?["rates"] as? [Double])?.count == (net == "vae" ? nil : 3))
   }
 
+  @Test(
+    "A training takes as much memory as expected, within 15 %",
+    arguments: [
+      ["--net", "vae", "--batch", "512"],
+      ["--net", "mlp", "--batch", "256", "--set", "denoiser.blocks=2"],
+      ["--net", "unet", "--batch", "96"],
+      ["--net", "unet", "--batch", "33", "--lanes", "3", "--set", "denoiser.channels=[64,24]"],
+    ])
+  func memory(arguments: [String]) throws {
+    let place = try Place()
+    defer { place.remove() }
+    let result = try place.run(
+      "diffusevae-benchmark",
+      arguments + ["--updates", "1", "--json"]
+        + ["--set", "sampling.steps=1"])
+    let json = try #require(
+      try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
+    let expected = try #require(json["estimated_bytes"] as? Double)
+    let training = try #require(json["training"] as? [String: Any])
+    let peak = try #require(training["peak_bytes"] as? Double)
+    #expect(abs(peak / expected - 1) < 0.15, "\(peak / 1e6) MB, expected \(expected / 1e6) MB")
+  }
+
   @Test("What cannot be measured is refused")
   func mistakes() throws {
     let place = try Place()
     defer { place.remove() }
     for arguments in [
       ["--updates", "0"], ["--batch", "0"], ["--lanes", "0"], ["--threads", "0"],
-      ["--batch", "16", "--lanes", "3"], ["--batch", "65536", "--set", "denoiser.channels=[1024]"],
+      ["--batch", "16", "--lanes", "3"], ["--batch", "65536", "--lanes", "1024"],
       ["--set", "denoiser.channels=[8,8,8,8]"],
     ] {
       let result = try place.run("diffusevae-benchmark", ["--net", "unet"] + arguments)

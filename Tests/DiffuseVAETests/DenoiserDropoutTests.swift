@@ -77,7 +77,9 @@ import Testing
       let dropout = Dropout(
         rate: 0.3, RandomStream(seed: 1, purpose: .dropout), rows: 0..<40)
       let (x, timesteps) = (normal(40, 64, seed: 1), Array(0..<40))
-      switch settings.network(shape: Self.shape, conditional: false, timesteps: 50, seed: 1) {
+      switch settings.kind.network.init(
+        settings, shape: Self.shape, conditional: false, timesteps: 50, seed: 1)
+      {
       case let network as MLPDenoiser:
         return network.forward(x, condition: nil, timesteps: timesteps, dropout: dropout)
           .residuals.blocks.map(\.activated)

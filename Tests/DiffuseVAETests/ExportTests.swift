@@ -86,7 +86,9 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
         "\(network.kind)-\(shape)\(condition ? "" : "-unconditional")", denoiser, gradients, shape,
         inputs: inputs, results: ["output": output, "loss": number(loss)])
     }
-    try write(settings.network(shape: shape, conditional: condition, timesteps: 1000, seed: 1))
+    try write(
+      settings.kind.network.init(
+        settings, shape: shape, conditional: condition, timesteps: 1000, seed: 1))
   }
 
   private func number(_ x: Double) -> Matrix { Matrix(1, 1, [Float(x)]) }

@@ -33,23 +33,34 @@ extension Denoiser {
   }
 }
 
-extension DenoiserSettings {
-  /// The network that these settings describe, with its first weights.
+/// A denoiser that a configuration can ask for.
+package protocol ConfiguredDenoiser: Denoiser {
+  /// The network with its first weights.
   ///
   /// - Parameters:
-  ///   - shape: of the images; one that ``check(shape:)`` lets pass.
+  ///   - shape: of the images; one that ``DenoiserSettings/check(shape:)`` lets pass.
   ///   - conditional: whether it also sees x̂0.
   ///   - timesteps: T.
-  func network(
-    shape: ImageShape, conditional: Bool, timesteps: Int, seed: UInt64
-  ) -> any Denoiser {
-    switch kind {
-    case .mlp:
-      MLPDenoiser(
-        self, pixels: shape.count, conditional: conditional, timesteps: timesteps, seed: seed)
-    case .unet:
-      UNetDenoiser(
-        self, shape: shape, conditional: conditional, timesteps: timesteps, seed: seed)
+  init(
+    _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, timesteps: Int,
+    seed: UInt64)
+}
+
+extension ConfiguredDenoiser {
+  /// The second stage's network with its first weights.
+  package init(_ configuration: Configuration, shape: ImageShape) {
+    self.init(
+      configuration.denoiser, shape: shape, conditional: configuration.diffusion.condition,
+      timesteps: configuration.diffusion.steps,
+      seed: Stage.denoiser.seed(configuration.training.seed))
+  }
+}
+
+extension DenoiserSettings.Kind {
+  package var network: any ConfiguredDenoiser.Type {
+    switch self {
+    case .mlp: MLPDenoiser.self
+    case .unet: UNetDenoiser.self
     }
   }
 }

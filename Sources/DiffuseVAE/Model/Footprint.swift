@@ -1,4 +1,5 @@
 import Formats
+import Neural
 
 /// What a network costs, counted from its settings before anything is made of them. The ranges of
 /// the settings keep every product here far below overflow.
@@ -7,20 +8,27 @@ package struct Footprint {
   package var parameters = 0
   /// Numbers that are kept besides.
   var constants = 0
-  /// Numbers that one image leaves behind for `backward`, about.
+  /// Numbers that every lane makes of the weights, to compute with.
+  var prepared = 0
+  /// Numbers that one image takes in training, about: what it leaves behind for `backward`, most
+  /// of all.
   var residualsPerImage = 0
+  /// Numbers that one image takes in sampling, about.
+  var samplingPerImage = 0
 
   /// Counts an MLP of these widths, input and output included.
   mutating func addMLP(_ widths: [Int]) {
     for (inputs, outputs) in zip(widths, widths.dropFirst()) {
       parameters += (inputs + 1) * outputs
       residualsPerImage += 2 * inputs
+      samplingPerImage += 2 * inputs
     }
   }
 
   /// Counts a 3×3 convolution, without what it leaves behind.
-  mutating func addConvolution(_ inputs: Int, _ outputs: Int) {
+  mutating func addConvolution(_ inputs: Int, _ outputs: Int, stride: Int = 1) {
     parameters += (9 * inputs + 1) * outputs
+    prepared += Convolution3x3.preparedCount(inputs, outputs, stride: stride)
   }
 
   /// Counts a `ConvolutionalBlock` on maps of so many pixels.
@@ -56,6 +64,7 @@ extension DenoiserSettings {
       footprint.addMLP([width, width, width])
       // The modulation, the norm, and both sides of the gate.
       footprint.residualsPerImage += 6 * width
+      footprint.samplingPerImage += 6 * width
     }
     footprint.addMLP([width, pixels])
   }
@@ -71,12 +80,18 @@ extension DenoiserSettings {
       addBlock(level.above, level.channels, level)
       addBlock(2 * level.channels, level.above, level)
     }
-    for level in levels.dropLast() { footprint.addConvolution(level.channels, level.channels) }
+    for level in levels.dropLast() {
+      footprint.addConvolution(level.channels, level.channels, stride: 2)
+    }
     addBlock(last.channels, last.channels, last)
     footprint.parameters += 2 * first.channels
     footprint.addConvolution(first.channels, shape.channels)
-    // What the last layers see, and what backward holds of derivatives at a time.
-    footprint.residualsPerImage += first.map.pixels * 16 * first.channels
+    // At a time: maps at the largest level, and of every level what goes across to the decoder; in
+    // training, what the last layers see and derivatives, as many again.
+    let maps = levels.map { $0.map.pixels * $0.channels }
+    let (largest, across) = (maps.max() ?? 0, maps.reduce(0, +))
+    footprint.samplingPerImage += 4 * largest + across
+    footprint.residualsPerImage += 8 * largest + across
   }
 }
 
@@ -93,6 +108,7 @@ extension DenoiserSettings {
     footprint.constants = timesteps * features
     // x, noise, target, x̂0 and the prediction.
     footprint.residualsPerImage += 8 * shape.count
+    footprint.samplingPerImage += 8 * shape.count
     return footprint
   }
 }
@@ -110,15 +126,20 @@ extension Configuration {
   }
 
   /// Peak memory of training a stage, in bytes, without the data.
-  package func trainingBytes(of stage: Stage, shape: ImageShape) -> Int {
+  package func trainingBytes(of stage: Stage, shape: ImageShape, threads: Int) -> Int {
     let footprint = footprint(of: stage, shape: shape)
+    let batch = settings(of: stage).batch
+    let lanes = min(training.lanes, batch)
     // Value, two moments and average, and a gradient for each lane.
-    let state = footprint.parameters * (4 + training.lanes) + footprint.constants
+    let state = footprint.parameters * (4 + lanes) + footprint.constants
     let frozen = stage != .vae && hasVAE ? vae.footprint(pixels: shape.count).parameters : 0
-    let batch = settings(of: stage).batch * footprint.residualsPerImage
-    let checkpoint = 4 * footprint.parameters
-    let program = 10 << 20
-    return 4 * (state + frozen + batch + checkpoint + program)
+    let together = stage == .denoiser ? denoiser.kind.network.together : .max
+    let atWork = min(lanes, threads)
+    let images = atWork * min((batch + lanes - 1) / lanes, together)
+    let program = 8 << 20
+    return 4
+      * (state + frozen + atWork * footprint.prepared + images * footprint.residualsPerImage
+        + program)
   }
 }
 

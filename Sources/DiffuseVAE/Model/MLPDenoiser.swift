@@ -5,7 +5,7 @@ import Neural
 ///     h = input([x, x̂0]);  h = block(h, e) …;  output(LayerNorm(h))
 ///
 /// The last layer starts at zero.
-public struct MLPDenoiser: Denoiser {
+public struct MLPDenoiser: ConfiguredDenoiser {
   var time: TimeEmbedding
   var input: Linear
   var blocks: [ModulatedBlock]
@@ -17,6 +17,14 @@ public struct MLPDenoiser: Denoiser {
     let blocks: [ModulatedBlock.Residuals]
     let norm: LayerNorm.Residuals
     let output: Matrix
+  }
+
+  package init(
+    _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, timesteps: Int,
+    seed: UInt64
+  ) {
+    self.init(
+      settings, pixels: shape.count, conditional: conditional, timesteps: timesteps, seed: seed)
   }
 
   init(

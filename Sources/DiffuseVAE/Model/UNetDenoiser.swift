@@ -11,7 +11,7 @@ import Neural
 ///     output(SiLU(norm(h)))
 ///
 /// The last layer starts at zero.
-public struct UNetDenoiser: Denoiser {
+public struct UNetDenoiser: ConfiguredDenoiser {
   /// Of every norm; what all channels are multiples of.
   static let groups = 8
 
@@ -38,8 +38,7 @@ public struct UNetDenoiser: Denoiser {
     let output: Matrix
   }
 
-  /// - Parameter shape: one that ``DenoiserSettings/check(shape:)`` lets pass.
-  init(
+  package init(
     _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, timesteps: Int,
     seed: UInt64
   ) {

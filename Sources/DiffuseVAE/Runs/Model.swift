@@ -136,8 +136,6 @@ extension Model {
 extension Configuration {
   /// The second stage's network with its first weights.
   package func network(shape: ImageShape) -> any Denoiser {
-    denoiser.network(
-      shape: shape, conditional: diffusion.condition, timesteps: diffusion.steps,
-      seed: Stage.denoiser.seed(training.seed))
+    denoiser.kind.network.init(self, shape: shape)
   }
 }

@@ -82,7 +82,7 @@ public struct Generator: Sendable {
     // Each image's noise and result, and a copy of either on the way.
     let images = 4 * 4 * count * model.shape.count
     let footprint = model.configuration.footprint(of: .denoiser, shape: model.shape)
-    let batches = 4 * options.batch * footprint.residualsPerImage * options.threads
+    let batches = 4 * options.batch * footprint.samplingPerImage * options.threads
     try checkMemory(bytes: images + batches, "drawing \(count) images, \(options.batch) at a time,")
   }
 

@@ -38,7 +38,8 @@ public struct Estimate {
       return Part(
         stage: stage, parameters: configuration.footprint(of: stage, shape: data.shape).parameters,
         steps: steps,
-        bytes: configuration.trainingBytes(of: stage, shape: data.shape) + data.bytes,
+        bytes: configuration.trainingBytes(of: stage, shape: data.shape, threads: threads)
+          + data.bytes,
         seconds: seconds * Double(steps))
     }
   }

@@ -34,7 +34,7 @@ public struct Training {
         switch stage {
         case .vae: try trainVAE()
         case .prior: try fitPrior()
-        case .denoiser: try trainDenoiser(configuration.network(shape: data.shape))
+        case .denoiser: try trainDenoiser(configuration.denoiser.kind.network)
         }
       guard finished else { return false }
     }
@@ -51,7 +51,7 @@ public struct Training {
     }
   }
 
-  private func trainDenoiser<Network: Denoiser>(_ network: consuming Network) throws -> Bool {
+  private func trainDenoiser<Network: ConfiguredDenoiser>(_: Network.Type) throws -> Bool {
     let first = configuration.hasVAE ? try Model(of: run, needsDenoiser: false) : nil
     guard first == nil || first?.shape == data.shape else {
       throw UserError(
@@ -59,7 +59,8 @@ public struct Training {
     }
     let vae = first?.vae
     let objective = try DiffusionObjective<Network>(configuration, vae: vae)
-    var trainer = try trainer(objective, network, .denoiser, on: data.training)
+    var trainer = try trainer(
+      objective, Network(configuration, shape: data.shape), .denoiser, on: data.training)
     return try train(&trainer, .denoiser, test: data.test) { trainer in
       try Model(
         configuration, shape: data.shape, vae: vae, denoiser: trainer.network.averaged,

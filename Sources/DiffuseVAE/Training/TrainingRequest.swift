@@ -18,7 +18,9 @@ public struct TrainingRequest {
   /// Finds the run to go on with, or checks that a new one can work; nothing is written.
   ///
   /// - Throws: ``UserError``, ``ConfigurationError`` or `FormatError`.
-  public func resolve() throws -> (run: Run?, configuration: Configuration, data: Dataset) {
+  public func resolve(threads: Int) throws -> (
+    run: Run?, configuration: Configuration, data: Dataset
+  ) {
     let (run, configuration) = try runAndConfiguration()
     let data = try Dataset(configuration.data)
     try configuration.denoiser.check(shape: data.shape)
@@ -30,7 +32,9 @@ public struct TrainingRequest {
       // Posteriors, as they are and standardised, and copies on the way.
       let posteriors = stage == .prior ? 4 * 8 * data.training.count * configuration.vae.latent : 0
       try checkMemory(
-        bytes: data.bytes + configuration.trainingBytes(of: stage, shape: data.shape) + posteriors,
+        bytes: data.bytes
+          + configuration.trainingBytes(of: stage, shape: data.shape, threads: threads)
+          + posteriors,
         "training \(stage.title)")
       let batch = configuration.settings(of: stage).batch
       guard batch <= data.training.count else {
@@ -44,7 +48,7 @@ public struct TrainingRequest {
     return (run, configuration, data)
   }
 
-  /// The folder to train in: that of ``resolve()``, or a new one.
+  /// The folder to train in: that of ``resolve(threads:)``, or a new one.
   public func begin(_ run: Run?, _ configuration: Configuration) throws -> Run {
     if let run { return run }
     return try Run.create(in: runs, name: name, stem: stem, configuration)

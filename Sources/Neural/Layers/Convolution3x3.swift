@@ -45,6 +45,11 @@ public struct Convolution3x3: Layer {
 
   public var outputs: Int { weight.value.rows }
 
+  /// How many numbers ``prepare()`` makes for a convolution like that.
+  public static func preparedCount(_ inputs: Int, _ outputs: Int, stride: Int = 1) -> Int {
+    stride == 1 && Winograd.takes(inputs, outputs) ? 2 * 36 * inputs * outputs : 0
+  }
+
   public func forward(_ x: Matrix) -> (y: Matrix, residuals: Matrix) {
     (forward(x, plus: nil), x)
   }

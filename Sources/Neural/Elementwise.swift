@@ -25,19 +25,6 @@ extension Matrix {
     for i in x.indices { x[i] = f(x[i], y[i]) }
   }
 
-  /// Replaces every row `x` of the matrix by `f(x, b)` with the elements `b` of the one row `row`.
-  @inline(__always) mutating func update(
-    rowsWith row: Matrix, _ f: (Float, Float) -> Float
-  ) {
-    precondition(row.rows == 1 && row.columns == columns, "one row as wide as the matrix")
-    let width = columns
-    var x = elements.mutableSpan
-    let b = row.elements.span
-    for start in stride(from: 0, to: x.count, by: max(width, 1)) {
-      for i in 0..<width { x[start + i] = f(x[start + i], b[i]) }
-    }
-  }
-
   /// `self += other`
   public mutating func add(_ other: Matrix) { update(with: other) { $0 + $1 } }
 
@@ -79,7 +66,27 @@ extension Matrix {
   public func sigmoid() -> Matrix { map(Elementary.sigmoid) }
 
   /// Adds the one row `row` to every row.
-  public mutating func add(toRows row: Matrix) { update(rowsWith: row) { $0 + $1 } }
+  public mutating func add(toRows row: Matrix) {
+    precondition(row.rows == 1 && row.columns == columns, "one row as wide as the matrix")
+    let wide = row.wide
+    var x = elements.mutableSpan
+    let b = wide.span
+    for start in stride(from: 0, to: x.count, by: max(b.count, 1)) {
+      for i in 0..<min(b.count, x.count - start) { x[start + i] += b[i] }
+    }
+  }
+
+  /// The rows of a narrow matrix are worked on several at a time: a loop over few numbers would
+  /// spend its time on beginning and ending.
+  private static func together(_ columns: Int) -> Int { max(1, 512 / max(columns, 1)) }
+
+  /// This one row, repeated to be as wide as the rows that are worked on at a time.
+  var wide: [Float] {
+    var wide: [Float] = []
+    wide.reserveCapacity(Self.together(columns) * columns)
+    for _ in 0..<Self.together(columns) { wide += elements }
+    return wide
+  }
 
   /// Row `r` becomes `a[r] · self + b[r] · other`: each example has its own coefficients.
   public mutating func scaleRows(_ a: [Float], adding b: [Float], _ other: Matrix) {
@@ -96,8 +103,7 @@ extension Matrix {
   /// Adds the sum of the rows of `other` to this one row.
   public mutating func add(rowsOf other: Matrix) {
     precondition(rows == 1 && columns == other.columns, "one row as wide as the matrix")
-    // Several narrow rows at a time, as one that is wide enough for the loop over it to pay.
-    let together = max(1, 512 / max(columns, 1))
+    let together = Self.together(columns)
     let (width, whole) = (together * columns, other.rows / together * together * columns)
     var wide = [Float](repeating: 0, count: width)
     var sum = wide.mutableSpan

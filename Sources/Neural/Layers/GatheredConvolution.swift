@@ -59,9 +59,10 @@ extension Matrix {
     let (width, count, start) = (columns, part.elements.count, first * columns)
     var y = elements.mutableSpan
     let part = part.elements.span
-    let row = row.elements.span
-    for from in stride(from: 0, to: count, by: width) {
-      for i in 0..<width { y[start + from + i] = part[from + i] + row[i] }
+    let wide = row.wide
+    let row = wide.span
+    for from in stride(from: 0, to: count, by: max(row.count, 1)) {
+      for i in 0..<min(row.count, count - from) { y[start + from + i] = part[from + i] + row[i] }
     }
   }
 }

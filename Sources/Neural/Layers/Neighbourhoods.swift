@@ -31,20 +31,21 @@ struct Neighbourhoods: Sendable {
     let began = WorkClock.start()
     defer { WorkClock.stop(.lowering, since: began) }
     let (width, size) = (output.width, 3 * channels)
+    precondition(
+      x.columns == channels && lines.lowerBound >= 0
+        && lines.upperBound <= input.batch(of: x) * output.height, "lines of other maps")
     columns.resize(lines.count * width, 3 * size)
-    var to = 0
-    var columns = columns.elements.mutableSpan
-    let x = x.elements.span
-    for line in lines {
-      let (image, i) = line.quotientAndRemainder(dividingBy: output.height)
-      for j in 0..<width {
-        for ky in 0..<3 {
-          let (before, from, count) = stretch(image, stride * i + ky - 1, stride * j - 1)
-          let (inside, after) = (to + before, size - before - count)
-          for k in 0..<before { columns[to + k] = 0 }
-          for k in 0..<count { columns[inside + k] = x[from + k] }
-          for k in 0..<after { columns[inside + count + k] = 0 }
-          to += size
+    withPointers(x.elements, &columns.elements) { x, columns in
+      var to = columns
+      for line in lines {
+        let (image, i) = line.quotientAndRemainder(dividingBy: output.height)
+        for j in 0..<width {
+          for ky in 0..<3 {
+            let (before, from, count) = stretch(image, stride * i + ky - 1, stride * j - 1)
+            if count < size { to.update(repeating: 0, count: size) }
+            (to + before).update(from: x + from, count: count)
+            to += size
+          }
         }
       }
     }

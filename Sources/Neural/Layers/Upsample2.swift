@@ -16,14 +16,14 @@ public struct Upsample2: Sendable {
     let lines = map.batch(of: x) * map.height
     precondition(right.rows == 4 * x.rows, "maps of another size")
     var both = Matrix(unset: right.rows, a + b)
-    var y = both.elements.mutableSpan
-    let (x, right) = (x.elements.span, right.elements.span)
-    for line in 0..<2 * lines {
-      for j in 0..<2 * width {
-        let row = 2 * line * width + j
-        let (to, from, other) = (row * (a + b), (line / 2 * width + j / 2) * a, row * b)
-        for i in 0..<a { y[to + i] = x[from + i] }
-        for i in 0..<b { y[to + a + i] = right[other + i] }
+    withPointers(x.elements, right.elements, &both.elements) { x, right, y in
+      for line in 0..<2 * lines {
+        for j in 0..<2 * width {
+          let row = 2 * line * width + j
+          let to = y + row * (a + b)
+          to.update(from: x + (line / 2 * width + j / 2) * a, count: a)
+          (to + a).update(from: right + row * b, count: b)
+        }
       }
     }
     return both

@@ -56,7 +56,7 @@ extension Matrix {
   /// Makes the rows from `first` on equal to those of `part`, each plus the one row `row`.
   fileprivate mutating func replace(rowsFrom first: Int, by part: Matrix, plus row: Matrix) {
     precondition(part.columns == columns && row.columns == columns && first + part.rows <= rows)
-    let (width, count, start) = (columns, part.elements.count, first * columns)
+    let (count, start) = (part.elements.count, first * columns)
     var y = elements.mutableSpan
     let part = part.elements.span
     let wide = row.wide

@@ -9,7 +9,7 @@ struct Benchmark: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diffusevae-benchmark",
     abstract: "Measures what training and sampling cost, and where the time goes.",
-    discussion: "Images are 28×28 bytes of noise. scripts/benchmark measures all networks.")
+    discussion: "Images are noise. scripts/benchmark measures all networks.")
 
   enum Net: String, CaseIterable, Codable, ExpressibleByArgument { case vae, mlp, unet }
 
@@ -18,6 +18,16 @@ struct Benchmark: ParsableCommand {
 
   @Option(help: "Images in a step of training, a multiple of --lanes.")
   var batch = 256
+
+  @Option(
+    help: ArgumentHelp("Size of the images.", valueName: "HxWxC"),
+    transform: { text in
+      guard let shape = ImageShape(text), shape.isDrawable else {
+        throw ValidationError("--image is like 28x28x1, of at most 2²⁰ numbers")
+      }
+      return shape
+    })
+  var image = ImageShape(height: 28, width: 28, channels: 1)
 
   @Option(help: "Steps that are timed, 1...1000.")
   var updates = 20
@@ -59,6 +69,8 @@ struct Benchmark: ParsableCommand {
     let rates: [Double]
   }
 
+  private var shape: ImageShape { image }
+
   func validate() throws {
     guard (1...1000).contains(updates) else { throw ValidationError("--updates is 1...1000") }
     guard lanes > 0, batch > 0, batch.isMultiple(of: lanes) else {
@@ -87,8 +99,6 @@ struct Benchmark: ParsableCommand {
     }
   }
 
-  private var shape: ImageShape { ImageShape(height: 28, width: 28, channels: 1) }
-
   /// `vae.safetensors`, and the denoiser under the name of its network.
   private func write(_ configuration: Configuration, to folder: String) throws {
     func write(_ network: some Parameterized, _ name: String) throws {
@@ -102,15 +112,16 @@ struct Benchmark: ParsableCommand {
   private func measure(_ configuration: Configuration) throws -> Result {
     let stage = net == .vae ? Stage.vae : .denoiser
     try configuration.denoiser.check(shape: shape)
-    let noise = RandomStream(seed: 0, purpose: .latent).uniform(
-      rows: 0..<max(batch, 1024), columns: shape.count)
-    let images = ByteImages(
-      count: noise.rows, height: shape.height, width: shape.width, channels: shape.channels,
-      bytes: noise.bytes)
+    let count = max(batch, 1024)
     let estimate =
-      configuration.trainingBytes(
-        of: stage, shape: shape, threads: threads) + images.bytes.count
-    try checkMemory(bytes: estimate, "a batch of \(batch) images")
+      configuration.trainingBytes(of: stage, shape: shape, threads: threads) + count * shape.count
+    // The noise is made as single-precision numbers.
+    try checkMemory(bytes: estimate + 4 * count * shape.count, "a batch of \(batch) images")
+    let noise = RandomStream(seed: 0, purpose: .latent).uniform(
+      rows: 0..<count, columns: shape.count)
+    let images = ByteImages(
+      count: count, height: shape.height, width: shape.width, channels: shape.channels,
+      bytes: noise.bytes)
     func training<Goal: Objective>(
       _ objective: Goal, _ network: consuming Goal.Network
     ) throws -> Measurement {

@@ -59,7 +59,8 @@ import Testing
     for arguments in [
       ["--updates", "0"], ["--batch", "0"], ["--lanes", "0"], ["--threads", "0"],
       ["--batch", "16", "--lanes", "3"], ["--batch", "65536", "--lanes", "1024"],
-      ["--set", "denoiser.channels=[8,8,8,8]"],
+      ["--set", "denoiser.channels=[8,8,8,8]"], ["--image", "28x28"], ["--image", "0x1x1"],
+      ["--image", "65536x65536x4"], ["--image", "1024x1024x1", "--batch", "65536"],
     ] {
       let result = try place.run("diffusevae-benchmark", ["--net", "unet"] + arguments)
       #expect(result.status != 0 && !result.crashed && result.output.isEmpty, "\(arguments)")

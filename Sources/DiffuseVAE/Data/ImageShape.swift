@@ -19,7 +19,7 @@ public struct ImageShape: Equatable, Sendable, CustomStringConvertible {
   public var count: Int { height * width * channels }
 
   /// Whether such images can be trained on and written as PNG.
-  var isDrawable: Bool {
+  package var isDrawable: Bool {
     [1, 3, 4].contains(channels) && max(height, width) <= 65536 && count <= 1 << 20
   }
 

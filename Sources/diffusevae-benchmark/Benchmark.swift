@@ -156,12 +156,12 @@ struct Benchmark: ParsableCommand {
   private func sampling(_ model: Model) throws -> Sampling {
     let options = SamplingOptions(model.configuration.sampling, threads: threads)
     let generator = try Generator(model, options)
-    let count = 4 * threads * options.batch
+    let count = 4 * threads * generator.batch
     let rates = try (0..<3).map { _ in
       let milliseconds = try Measurement.milliseconds { _ = try generator.images(0..<count) }
       return 1e3 * Double(count * options.steps) / milliseconds
     }
-    return Sampling(batch: options.batch, steps: options.steps, rates: rates.sorted())
+    return Sampling(batch: generator.batch, steps: options.steps, rates: rates.sorted())
   }
 }
 

@@ -28,8 +28,8 @@ struct Sample: ParsableCommand {
   )
   var temperature = 1.0
 
-  @Option(help: "Images computed together, 1...65536.")
-  var batch = 64
+  @Option(help: "Images computed together, 1...65536. (default: what suits the network)")
+  var batch: Int?
 
   @Option(help: "The VAE alone, or all.")
   var stage = StageChoice.all

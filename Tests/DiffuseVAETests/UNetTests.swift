@@ -44,22 +44,6 @@ import Testing
     }
   }
 
-  @Test("Every image of a batch is its own, and its timestep matters")
-  func independence() throws {
-    let network = network(try small("denoiser.kind=unet")).shaken(0.1)
-    let (x, condition) = (normal(3, 64, seed: 1), normal(3, 64, seed: 2))
-    let together = network.predict(x, condition: condition, timesteps: [3, 0, 49])
-    let trained = network.forward(x, condition: condition, timesteps: [3, 0, 49], dropout: nil)
-    #expect(together == trained.output)
-    for (image, t) in [3, 0, 49].enumerated() {
-      let (x, condition) = (x.rows(image..<image + 1), condition.rows(image..<image + 1))
-      let alone = network.predict(x, condition: condition, timesteps: [t])
-      #expect(distance(alone, together.rows(image..<image + 1)) < 1e-5)
-      let later = network.predict(x, condition: condition, timesteps: [t - t / 2 + 5])
-      #expect(distance(alone, later) > 1e-3)
-    }
-  }
-
   @Test("Images that cannot be halved so often are refused, with the sizes that can")
   func sizes() throws {
     var settings = DenoiserSettings()

@@ -5,8 +5,9 @@ import Neural
 public protocol Denoiser: Parameterized {
   associatedtype Residuals: Sendable
 
-  /// Images that are best sent through the network together in training.
+  /// Images that are best sent through the network together: in training, and in sampling.
   static var together: Int { get }
+  static var drawnTogether: Int { get }
 
   /// - Parameters:
   ///   - x: `[batch, pixels]`
@@ -17,8 +18,9 @@ public protocol Denoiser: Parameterized {
     _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals)
 
-  /// The output of ``forward(_:condition:timesteps:dropout:)`` alone, without dropout.
-  func predict(_ x: Matrix, condition: Matrix?, timesteps: [Int]) -> Matrix
+  /// The output of ``forward(_:condition:timesteps:dropout:)`` alone, without dropout, of images
+  /// that are all at one timestep.
+  func predict(_ x: Matrix, condition: Matrix?, timestep: Int) -> Matrix
 
   /// Adds the derivatives of the loss, whose derivative by the output is `dOutput`. Inputs are
   /// data: no derivative is computed for them.
@@ -27,9 +29,11 @@ public protocol Denoiser: Parameterized {
 
 extension Denoiser {
   public static var together: Int { .max }
+  public static var drawnTogether: Int { 64 }
 
-  public func predict(_ x: Matrix, condition: Matrix?, timesteps: [Int]) -> Matrix {
-    forward(x, condition: condition, timesteps: timesteps, dropout: nil).output
+  public func predict(_ x: Matrix, condition: Matrix?, timestep: Int) -> Matrix {
+    let timesteps = [Int](repeating: timestep, count: x.rows)
+    return forward(x, condition: condition, timesteps: timesteps, dropout: nil).output
   }
 }
 

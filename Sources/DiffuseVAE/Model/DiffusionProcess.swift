@@ -56,7 +56,7 @@ struct DiffusionProcess: Sendable {
   ) throws -> Matrix {
     let output = network.predict(
       formulation.networkInput(y, reconstruction), condition: conditional ? reconstruction : nil,
-      timesteps: [Int](repeating: level.timestep, count: y.rows))
+      timestep: level.timestep)
     let recovery = target.recovery(at: level)
     let y0 = Matrix.combine(recovery.x, y, recovery.output, output)
     guard y0.isFinite else {

@@ -11,6 +11,10 @@ public struct MLPDenoiser: ConfiguredDenoiser {
   var blocks: [ModulatedBlock]
   var output: Linear
 
+  // A product of many rows with weights as large as these is worth more than a cache that is not
+  // left.
+  public static let drawnTogether = 256
+
   public struct Residuals: Sendable {
     let time: TimeEmbedding.Residuals
     let input: Matrix
@@ -60,6 +64,14 @@ public struct MLPDenoiser: ConfiguredDenoiser {
       Residuals(
         time: timeResiduals, input: inputs, blocks: blockResiduals, norm: norm, output: normal)
     )
+  }
+
+  /// What the time makes is made once, for all images.
+  public func predict(_ x: Matrix, condition: Matrix?, timestep: Int) -> Matrix {
+    let e = time.forward([timestep]).0
+    var h = input(condition.map { x.joined($0) } ?? x)
+    for block in blocks { h = block(h, e) }
+    return output(LayerNorm()(h))
   }
 
   public func backward(_ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients) {

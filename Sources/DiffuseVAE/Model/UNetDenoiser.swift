@@ -16,6 +16,7 @@ public struct UNetDenoiser: ConfiguredDenoiser {
   static let groups = 8
 
   public static let together = 32
+  public static let drawnTogether = 32
 
   var time: TimeEmbedding
   var input: Convolution3x3
@@ -89,8 +90,8 @@ public struct UNetDenoiser: ConfiguredDenoiser {
     )
   }
 
-  public func predict(_ x: Matrix, condition: Matrix?, timesteps: [Int]) -> Matrix {
-    let e = time.forward(timesteps).0
+  public func predict(_ x: Matrix, condition: Matrix?, timestep: Int) -> Matrix {
+    let e = time.forward([Int](repeating: timestep, count: x.rows)).0
     let h = walk(inputs(x, condition)) { block, h in block(h, e) }
     return output(norm(h)).reshaped(columns: x.columns)
   }

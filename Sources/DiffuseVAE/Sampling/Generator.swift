@@ -13,8 +13,9 @@ public struct SamplingOptions: Sendable {
   /// is a mixture.
   public var temperature = 1.0
   public var seed: UInt64 = 0
-  /// Images that go through the network together. Changes speed and memory, and the last bits.
-  public var batch = 64
+  /// Images that go through the network together; nil is as many as suit it. Changes speed and
+  /// memory, and the last bits.
+  public var batch: Int?
   public var threads: Int
 
   /// What the model's configuration says.
@@ -43,6 +44,7 @@ public struct Generator: Sendable {
   let model: Model
   let options: SamplingOptions
   private let levels: [Level]
+  package let batch: Int
 
   /// - Throws: `DiffusionError` or ``UserError`` for options out of range.
   public init(_ model: Model, _ options: SamplingOptions) throws {
@@ -55,8 +57,9 @@ public struct Generator: Sendable {
     guard options.temperature.isFinite, options.temperature >= 0 else {
       throw UserError("temperature is \(options.temperature); it must be a number from 0 up")
     }
-    guard (1...65536).contains(options.batch) else {
-      throw UserError("batch is \(options.batch); it must be in 1...65536")
+    batch = options.batch ?? model.configuration.denoiser.kind.network.drawnTogether
+    guard (1...65536).contains(batch) else {
+      throw UserError("batch is \(batch); it must be in 1...65536")
     }
   }
 
@@ -82,8 +85,8 @@ public struct Generator: Sendable {
     // Each image's noise and result, and a copy of either on the way.
     let images = 4 * 4 * count * model.shape.count
     let footprint = model.configuration.footprint(of: .denoiser, shape: model.shape)
-    let batches = 4 * options.batch * footprint.samplingPerImage * options.threads
-    try checkMemory(bytes: images + batches, "drawing \(count) images, \(options.batch) at a time,")
+    let batches = 4 * batch * footprint.samplingPerImage * options.threads
+    try checkMemory(bytes: images + batches, "drawing \(count) images, \(batch) at a time,")
   }
 
   /// What decides the images `indices` of the seed.
@@ -153,7 +156,7 @@ public struct Generator: Sendable {
       .clamped(to: 0...1)
   }
 
-  /// Runs `body` over batches of exactly `options.batch` images, image i always in row i modulo
+  /// Runs `body` over batches of exactly ``batch`` images, image i always in row i modulo
   /// that, empty rows filled up with repetitions. Products round differently for different heights,
   /// and with some kernels for different rows, but an image must not depend on what else is drawn.
   ///
@@ -166,15 +169,15 @@ public struct Generator: Sendable {
   ) throws -> Matrix {
     // For every batch, which image is in which row; for every row, how many batches have it taken.
     var batches: [[Int: Int]] = []
-    var taken = [Int](repeating: 0, count: options.batch)
+    var taken = [Int](repeating: 0, count: batch)
     for (index, image) in images.enumerated() {
-      let row = image % options.batch
+      let row = image % batch
       if taken[row] == batches.count { batches.append([:]) }
       batches[taken[row]][row] = index
       taken[row] += 1
     }
     let parts = try concurrently(batches.count, threads: options.threads) {
-      [batches, rows = options.batch] number in
+      [batches, rows = batch] number in
       let places = batches[number].sorted { $0.key < $1.key }
       let filler = places[0].value
       let results = try body((0..<rows).map { batches[number][$0] ?? filler })

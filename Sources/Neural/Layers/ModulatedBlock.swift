@@ -50,6 +50,17 @@ public struct ModulatedBlock: Parameterized {
     )
   }
 
+  /// The output of ``forward(_:_:dropout:)`` alone, without dropout.
+  ///
+  /// - Parameter e: `[batch, embedding]`; or one row, for all of `h`.
+  public func callAsFunction(_ h: Matrix, _ e: Matrix) -> Matrix {
+    let m = modulation(e)
+    let branch = outer(SiLU()(inner(modulate(LayerNorm()(h), m))))
+    var y = h
+    addGated(&y.elements, branch.elements, m.elements, width: h.columns)
+    return y
+  }
+
   /// - Returns: derivatives of the loss by `h` and by `e`.
   public func backward(
     _ dy: Matrix, _ residuals: Residuals, _ gradients: inout Gradients
@@ -77,7 +88,8 @@ public struct ModulatedBlock: Parameterized {
   }
 }
 
-// The three parts of a row of the modulation `m`, [shift | scale | gate], are read where they lie.
+// The three parts of a row of the modulation `m`, [shift | scale | gate], are read where they lie. In
+// the first two functions it may be one row, for all of the others.
 
 /// `x (1 + scale) + shift`
 private func modulate(_ x: Matrix, _ m: Matrix) -> Matrix {
@@ -89,11 +101,12 @@ private func modulate(_ x: Matrix, _ m: Matrix) -> Matrix {
 private func modulate(_ x: inout [Float], _ m: [Float], width: Int) {
   let began = WorkClock.start()
   defer { WorkClock.stop(.activation, since: began) }
-  precondition(m.count == 3 * x.count)
+  precondition(m.count == 3 * x.count || m.count == 3 * width)
+  let next = m.count == 3 * x.count ? 3 : 0
   var x = x.mutableSpan
   let m = m.span
   for start in stride(from: 0, to: x.count, by: width) {
-    let (shift, scale) = (3 * start, 3 * start + width)
+    let (shift, scale) = (next * start, next * start + width)
     for i in 0..<width { x[start + i] = x[start + i] * (1 + m[scale + i]) + m[shift + i] }
   }
 }
@@ -102,12 +115,13 @@ private func modulate(_ x: inout [Float], _ m: [Float], width: Int) {
 private func addGated(_ y: inout [Float], _ branch: [Float], _ m: [Float], width: Int) {
   let began = WorkClock.start()
   defer { WorkClock.stop(.activation, since: began) }
-  precondition(branch.count == y.count && m.count == 3 * y.count)
+  precondition(branch.count == y.count && (m.count == 3 * y.count || m.count == 3 * width))
+  let next = m.count == 3 * y.count ? 3 : 0
   var y = y.mutableSpan
   let branch = branch.span
   let m = m.span
   for start in stride(from: 0, to: y.count, by: width) {
-    let gate = 3 * start + 2 * width
+    let gate = next * start + 2 * width
     for i in 0..<width { y[start + i] += m[gate + i] * branch[start + i] }
   }
 }

@@ -1,0 +1,32 @@
+import Neural
+import Testing
+
+@testable import DiffuseVAE
+
+@Suite struct DenoiserTests {
+  @Test(
+    "Every image of a batch is its own, its timestep matters, and sampling computes what training does",
+    arguments: DenoiserSettings.Kind.allCases)
+  func independence(kind: DenoiserSettings.Kind) throws {
+    func check<Network: ConfiguredDenoiser>(_: Network.Type) throws {
+      let shape = ImageShape(height: 8, width: 4, channels: 2)
+      let network = Network(try small(), shape: shape).shaken(0.1)
+      let (x, condition) = (normal(3, 64, seed: 1), normal(3, 64, seed: 2))
+      let mixed = network.forward(x, condition: condition, timesteps: [3, 0, 49], dropout: nil)
+      for (image, t) in [3, 0, 49].enumerated() {
+        let together = network.predict(x, condition: condition, timestep: t)
+        let trained = network.forward(
+          x, condition: condition, timesteps: [t, t, t], dropout: nil)
+        #expect(distance(together, trained.output) < 1e-5)
+        let row = image..<image + 1
+        let (x, condition) = (x.rows(row), condition.rows(row))
+        let alone = network.predict(x, condition: condition, timestep: t)
+        #expect(distance(alone, together.rows(row)) < 1e-5)
+        #expect(distance(alone, mixed.output.rows(row)) < 1e-5)
+        let later = network.predict(x, condition: condition, timestep: t - t / 2 + 5)
+        #expect(distance(alone, later) > 1e-3)
+      }
+    }
+    try check(kind.network)
+  }
+}

@@ -17,7 +17,7 @@ SWEEPS = [
     ("Channels of the U-Net", "channels", "unet",
      [(f"{a}, {b}, {b}", ["--set", f"denoiser.channels=[{a},{b},{b}]"])
       for a, b in ((16, 32), (32, 64), (64, 128))]),
-    ("Size of the image, U-Net", "image", "unet",
+    ("Size of the image, U-Net, batches of 64", "image", "unet",
      [(f"{s}×{s}", ["--image", f"{s}x{s}x1", "--batch", "64"]) for s in (16, 28, 32, 64)]),
     ("Lanes, U-Net, two threads", "lanes", "unet",
      [(str(n), ["--lanes", str(n), "--threads", "2"]) for n in (1, 2, 4, 8)]),
@@ -49,7 +49,8 @@ def plot(series):
     """Images a second against the batch, both axes logarithmic, as SVG."""
     width, height, left, bottom = 560, 320, 60, 40
     rates = [rate for points in series.values() for _, rate in points]
-    low, high = 10 ** 1.5, 10 ** 5
+    low = 10 ** math.floor(math.log10(min(rates)))
+    high = 10 ** math.ceil(math.log10(max(rates)))
 
     def x(batch):
         return left + (width - left - 90) * BATCHES.index(batch) / (len(BATCHES) - 1)
@@ -57,11 +58,10 @@ def plot(series):
     def y(rate):
         return 10 + (height - bottom - 10) * math.log(high / rate) / math.log(high / low)
 
-    assert low < min(rates) and max(rates) < high, rates
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
              'font-family="sans-serif" font-size="12">',
              f'<rect width="{width}" height="{height}" fill="white"/>']
-    for rate in (100, 1000, 10000, 100000):
+    for rate in (10 ** power for power in range(10) if low <= 10 ** power <= high):
         lines.append(f'<line x1="{left}" x2="{width - 90}" y1="{y(rate):.1f}" y2="{y(rate):.1f}" '
                      f'stroke="#ddd"/><text x="{left - 6}" y="{y(rate) + 4:.1f}" '
                      f'text-anchor="end">{rate}</text>')
@@ -100,8 +100,8 @@ process; what was expected is what `--dry-run` says.
 ![images a second by the batch](images/scaling.svg)
 
 """
-    (folder / "images/scaling.svg").write_text(plot(series))
     (folder / "scaling.md").write_text(text + "\n".join(tables))
+    (folder / "images/scaling.svg").write_text(plot(series))
 
 
 main()

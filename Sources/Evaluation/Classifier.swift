@@ -86,6 +86,8 @@ struct Classifier: Parameterized {
     }
   }
 
+  mutating func prepare(training: Bool) { convolutions.prepare(training: training) }
+
   mutating func visit(
     _ path: String, _ body: (String, inout Parameter) throws -> Void
   ) rethrows {

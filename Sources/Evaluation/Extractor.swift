@@ -31,7 +31,8 @@ public struct Extractor: Sendable {
   let classifier: Classifier
 
   init(_ classifier: Classifier, shape: ImageShape, origin: Origin?) {
-    (self.classifier, self.shape, self.origin) = (classifier, shape, origin)
+    self.classifier = classifier.prepared(training: false)
+    (self.shape, self.origin) = (shape, origin)
   }
 
   /// Random features: the network with its untrained weights of seed 0.
@@ -92,10 +93,9 @@ public struct Extractor: Sendable {
   private func outputs(
     count: Int, threads: Int, pixels: @Sendable (Range<Int>) -> Matrix
   ) throws -> Outputs {
-    let size = Self.batch(shape)
-    let parts = try concurrently((count + size - 1) / size, threads: threads) { index in
-      let rows = index * size..<min((index + 1) * size, count)
-      let (logits, residuals) = classifier.forward(pixels(rows))
+    let ranges = (0..<count).parts(of: Self.batch(shape))
+    let parts = try concurrently(ranges.count, threads: threads) { index in
+      let (logits, residuals) = classifier.forward(pixels(ranges[index]))
       return (residuals.features, logits.softmax())
     }
     let none = Matrix(0, Self.features)

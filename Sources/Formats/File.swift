@@ -13,6 +13,15 @@ public enum File {
   /// Throws `FormatError` if it cannot be read, is a folder, a pipe or a device, or is larger than
   /// `limit` bytes: unless given, than the machine's memory.
   public static func read(_ path: String, limit: Int = physicalMemory) throws -> [UInt8] {
+    try read(path, limit: limit) { size, bytes in try bytes(0..<size) }
+  }
+
+  /// Calls `body` with the size of the regular file at `path` and a function that reads any part of
+  /// it, less only if the file has shrunk since. Throws as ``read(_:limit:)`` does.
+  static func read<Result>(
+    _ path: String, limit: Int = physicalMemory,
+    _ body: (_ size: Int, _ bytes: (Range<Int>) throws -> [UInt8]) throws -> Result
+  ) throws -> Result {
     // Non-blocking, or opening a pipe that nobody writes to would wait forever.
     let file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard file >= 0 else { throw failure("read", path) }
@@ -29,13 +38,15 @@ public enum File {
       throw FormatError(file: path, problem: "has \(size) bytes; at most \(limit) are read")
     }
 
-    return try [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-      while count < size, let base = buffer.baseAddress {
-        let read = pread(file, base + count, size - count, off_t(count))
-        if read < 0, errno == EINTR { continue }
-        guard read >= 0 else { throw failure("read", path) }
-        if read == 0 { break }  // the file has shrunk since
-        count += read
+    return try body(size) { part in
+      try [UInt8](unsafeUninitializedCapacity: part.count) { buffer, count in
+        while count < part.count, let base = buffer.baseAddress {
+          let read = pread(file, base + count, part.count - count, off_t(part.lowerBound + count))
+          if read < 0, errno == EINTR { continue }
+          guard read >= 0 else { throw failure("read", path) }
+          if read == 0 { break }
+          count += read
+        }
       }
     }
   }

@@ -11,14 +11,15 @@ public struct SafeTensors: Equatable, Sendable {
     self.tensors = tensors
   }
 
-  /// The file at `path`; throws `FormatError` as `File.read` and `init(decoding:file:)` do.
+  /// The file at `path`; throws `FormatError` as `File.read` and `init(decoding:file:)` do. The bytes
+  /// of one tensor at a time are in memory.
   public static func read(_ path: String) throws -> SafeTensors {
-    try SafeTensors(decoding: File.read(path), file: path)
+    try File.read(path) { size, bytes in try SafeTensors(size: size, bytes, file: path) }
   }
 
   /// The bytes of the file. They depend on the content alone: everything is sorted by name. The
   /// elements begin at a multiple of 8 bytes. No tensor may be named `__metadata__`.
-  public func encoded() -> [UInt8] { Array(parts.joined()) }
+  public func encoded() -> [UInt8] { parts.reduce(into: []) { $0 += $1 } }
 
   /// Makes this the content of the file at `path`, as ``File/writeAtomically(_:to:)`` does, with the
   /// bytes of one tensor at a time in memory.
@@ -51,21 +52,32 @@ public struct SafeTensors: Equatable, Sendable {
   /// specified form, repeats a name, has a tensor that is not `F32`, or if the tensors do not fill
   /// the rest of the file without gap or overlap, each as its shape demands.
   public init(decoding bytes: [UInt8], file: String) throws {
-    guard bytes.count >= 8 else {
+    try self.init(size: bytes.count, { Array(bytes[$0]) }, file: file)
+  }
+
+  private init(size: Int, _ bytes: (Range<Int>) throws -> [UInt8], file: String) throws {
+    func part(_ range: Range<Int>) throws -> ArraySlice<UInt8> {
+      let part = try bytes(range)
+      guard part.count == range.count else {
+        throw FormatError(file: file, problem: "has shrunk while it was read")
+      }
+      return part[...]
+    }
+    guard size >= 8 else {
       throw FormatError(
         file: file,
-        problem: "is not a safetensors file: at least 8 bytes expected, \(bytes.count) found")
+        problem: "is not a safetensors file: at least 8 bytes expected, \(size) found")
     }
-    let length = littleEndian(bytes[..<8])
-    guard length <= 100_000_000, length <= bytes.count - 8 else {
+    let length = littleEndian(try part(0..<8))
+    guard length <= 100_000_000, length <= size - 8 else {
       throw FormatError(
         file: file,
         problem: "is not a safetensors file, or cut short: a header of \(length) bytes expected, "
-          + "at most 100000000 and the \(bytes.count - 8) that follow allowed")
+          + "at most 100000000 and the \(size - 8) that follow allowed")
     }
     let dataStart = 8 + Int(length)
-    let data = bytes[dataStart...]
-    let header = try SafeTensorsHeader(decoding: bytes[8..<dataStart], file: file)
+    let dataSize = size - dataStart
+    let header = try SafeTensorsHeader(decoding: part(0..<dataStart)[8...], file: file)
 
     self.init(metadata: header.metadata)
     tensors.reserveCapacity(header.entries.count)
@@ -79,20 +91,20 @@ public struct SafeTensors: Equatable, Sendable {
         throw problem(
           "has data_offsets \(offsets), which do not begin at \(end), where they should")
       }
-      guard entry.end <= data.count else {
-        throw problem("has data_offsets \(offsets), but only \(data.count) bytes of data are there")
+      guard entry.end <= dataSize else {
+        throw problem("has data_offsets \(offsets), but only \(dataSize) bytes of data are there")
       }
       guard (entry.shape + [4]).checkedProduct == entry.end - entry.begin else {
         throw problem(
           "has \(entry.end - entry.begin) bytes, which is not a shape of \(entry.shape)")
       }
-      let elements = data[dataStart + entry.begin..<dataStart + entry.end]
-      tensors[entry.name] = Tensor(shape: entry.shape, elements: floats(elements))
+      let elements = floats(try part(dataStart + entry.begin..<dataStart + entry.end))
+      tensors[entry.name] = Tensor(shape: entry.shape, elements: elements)
       end = entry.end
     }
-    guard end == data.count else {
+    guard end == dataSize else {
       throw FormatError(
-        file: file, problem: "has \(data.count) bytes of data, of which tensors fill only \(end)")
+        file: file, problem: "has \(dataSize) bytes of data, of which tensors fill only \(end)")
     }
   }
 }

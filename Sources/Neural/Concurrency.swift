@@ -24,7 +24,8 @@ public func concurrently<Result: Sendable>(
 extension Range<Int> {
   /// The range in parts of `size`, the last of which may be smaller.
   package func parts(of size: Int) -> [Range] {
-    stride(from: lowerBound, to: upperBound, by: size).map {
+    precondition(size > 0, "parts of \(size)")
+    return stride(from: lowerBound, to: upperBound, by: size).map {
       $0..<$0 + Swift.min(size, upperBound - $0)
     }
   }

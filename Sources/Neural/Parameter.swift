@@ -1,14 +1,14 @@
 /// One array of trained numbers and everything that belongs to it.
-public struct Parameter: Equatable, Sendable {
+public struct Parameter: Sendable {
   /// The number of this parameter in its network: where ``Gradients`` keeps its gradient.
   let slot: Int
   public var value: Matrix
-  /// Exponential moving averages of the gradient and of its square (AdamW). They are zero, and take
-  /// no memory, until the first update.
+  /// Exponential moving averages of the gradient and of its square (AdamW). Empty, which stands for
+  /// zeros, until the first update or ``visitArrays(_:)``.
   public internal(set) var moment1: Matrix
   public internal(set) var moment2: Matrix
   /// Exponential moving average of the value, which is what sampling uses.
-  public internal(set) var average: Matrix
+  public package(set) var average: Matrix
 
   public var count: Int { value.elements.count }
 
@@ -60,9 +60,11 @@ public protocol Parameterized: Sendable {
   /// dot, and the name within this part.
   mutating func visit(_ path: String, _ body: (String, inout Parameter) throws -> Void) rethrows
 
-  /// Makes whatever depends on the weights alone, for the calls that follow, until the parameters
-  /// are visited again.
-  mutating func prepare()
+  /// Makes whatever depends on the weights alone, for the calls that follow, until the weights
+  /// change. Optional: only time depends on it. Layers that consist of others pass it on.
+  ///
+  /// - Parameter training: whether `backward` will be called, too.
+  mutating func prepare(training: Bool)
 }
 
 extension Array: Parameterized where Element: Parameterized {
@@ -72,16 +74,18 @@ extension Array: Parameterized where Element: Parameterized {
     for i in indices { try self[i].visit("\(path).\(i)", body) }
   }
 
-  public mutating func prepare() { for i in indices { self[i].prepare() } }
+  public mutating func prepare(training: Bool) {
+    for i in indices { self[i].prepare(training: training) }
+  }
 }
 
 extension Parameterized {
-  public mutating func prepare() {}
+  public mutating func prepare(training: Bool) {}
 
   /// The same network, prepared.
-  public func prepared() -> Self {
+  public func prepared(training: Bool) -> Self {
     var copy = self
-    copy.prepare()
+    copy.prepare(training: training)
     return copy
   }
 

@@ -20,6 +20,7 @@ struct Benchmark: ParsableCommand {
   var batch = 256
 
   @Option(
+    name: .customLong("image"),
     help: ArgumentHelp("Size of the images.", valueName: "HxWxC"),
     transform: { text in
       guard let shape = ImageShape(text), shape.isDrawable else {
@@ -27,7 +28,7 @@ struct Benchmark: ParsableCommand {
       }
       return shape
     })
-  var image = ImageShape(height: 28, width: 28, channels: 1)
+  var shape = ImageShape(height: 28, width: 28, channels: 1)
 
   @Option(help: "Steps that are timed, 1...1000.")
   var updates = 20
@@ -69,8 +70,6 @@ struct Benchmark: ParsableCommand {
     let rates: [Double]
   }
 
-  private var shape: ImageShape { image }
-
   func validate() throws {
     guard (1...1000).contains(updates) else { throw ValidationError("--updates is 1...1000") }
     guard lanes > 0, batch > 0, batch.isMultiple(of: lanes) else {
@@ -87,8 +86,15 @@ struct Benchmark: ParsableCommand {
         "denoiser.kind=\(net == .unet ? "unet" : "mlp")", "training.lanes=\(lanes)",
         "training.vae.batch=\(batch)", "training.denoiser.batch=\(batch)",
       ])
+    let stage = net == .vae ? Stage.vae : .denoiser
+    try configuration.denoiser.check(shape: shape)
+    let count = max(batch, 1024)
+    let estimate =
+      configuration.trainingBytes(of: stage, shape: shape, threads: threads) + count * shape.count
+    // The noise is made as single-precision numbers.
+    try checkMemory(bytes: estimate + 4 * count * shape.count, "a batch of \(batch) images")
     if let export { return try write(configuration, to: export) }
-    let result = try measure(configuration)
+    let result = try measure(configuration, stage, images: count, expecting: estimate)
     if json {
       let encoder = JSONEncoder()
       encoder.outputFormatting = .sortedKeys
@@ -109,14 +115,9 @@ struct Benchmark: ParsableCommand {
     if net != .vae { try write(configuration.network(shape: shape), net.rawValue) }
   }
 
-  private func measure(_ configuration: Configuration) throws -> Result {
-    let stage = net == .vae ? Stage.vae : .denoiser
-    try configuration.denoiser.check(shape: shape)
-    let count = max(batch, 1024)
-    let estimate =
-      configuration.trainingBytes(of: stage, shape: shape, threads: threads) + count * shape.count
-    // The noise is made as single-precision numbers.
-    try checkMemory(bytes: estimate + 4 * count * shape.count, "a batch of \(batch) images")
+  private func measure(
+    _ configuration: Configuration, _ stage: Stage, images count: Int, expecting estimate: Int
+  ) throws -> Result {
     let noise = RandomStream(seed: 0, purpose: .latent).uniform(
       rows: 0..<count, columns: shape.count)
     let images = ByteImages(

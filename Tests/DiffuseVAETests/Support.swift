@@ -101,10 +101,13 @@ extension Parameterized {
     return copy
   }
 
-  /// Every parameter with all it holds, by name.
-  var parameters: [String: Parameter] {
-    var all: [String: Parameter] = [:]
-    forEachParameter { all[$0] = $1 }
+  /// All arrays of every parameter, by name.
+  var parameters: [String: Matrix] {
+    var all: [String: Matrix] = [:]
+    forEachParameter { name, parameter in
+      var copy = parameter
+      copy.visitArrays { all["\(name)/\($0)"] = $1 }
+    }
     return all
   }
 }

@@ -54,8 +54,9 @@ import Testing
     }
     var whole = try trainer(network, step: 0)
     while !whole.isFinished { _ = try whole.advance() }
-    #expect(whole.network.parameters != network.parameters)
-    for stop in [1, 17, 29, 30, 31, 39] {
+    let (before, after) = (network.parameters, whole.network.parameters)
+    for (name, value) in before where name.hasSuffix("/value") { #expect(after[name] != value) }
+    for stop in [0, 1, 17, 29, 30, 31, 39] {
       var first = try trainer(network, step: 0)
       while first.step < stop { _ = try first.advance() }
       let state = Weights.state(

@@ -1,7 +1,7 @@
-import Neural
 import Testing
 
 @testable import DiffuseVAE
+@testable import Neural
 
 @Suite struct UNetTests {
   static let shape = ImageShape(height: 8, width: 4, channels: 2)
@@ -41,6 +41,18 @@ import Testing
       let row = residuals.input.rows(image * 32 + pixel..<image * 32 + pixel + 1).elements
       #expect(row[0] == x[image, 2 * pixel] && row[1] == x[image, 2 * pixel + 1])
       #expect(row[2] == condition[image, 2 * pixel] && row[3] == condition[image, 2 * pixel + 1])
+    }
+  }
+
+  @Test("A loaded U-Net is prepared to sample, not to train")
+  func prepared() throws {
+    try inTemporaryFolder { runs in
+      let configuration = try small(
+        "denoiser.kind=unet", "diffusion.formulation=none", "training.denoiser.steps=1",
+        "training.denoiser.batch=2", "training.grids=0")
+      let run = try trainedRun(in: runs, configuration)
+      let network = try #require(try Model(of: run).denoiser as? UNetDenoiser)
+      #expect(network.middle.convolution1.preparedCount == 36 * 24 * 24)
     }
   }
 

@@ -112,9 +112,15 @@ import Testing
     #expect(parameters(layer) == before)
   }
 
-  private func parameters(_ network: some Parameterized) -> [Parameter] {
-    var all: [Parameter] = []
-    network.forEachParameter { all.append($1) }
+  /// All arrays of each parameter.
+  private func parameters(_ network: some Parameterized) -> [[Matrix]] {
+    var all: [[Matrix]] = []
+    network.forEachParameter { _, parameter in
+      var copy = parameter
+      var arrays: [Matrix] = []
+      copy.visitArrays { arrays.append($1) }
+      all.append(arrays)
+    }
     return all
   }
 }

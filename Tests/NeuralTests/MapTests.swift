@@ -144,7 +144,11 @@ import Testing
     let map = MapShape(height: 6, width: 9)
     var source = ParameterSource(seed: 1)
     let plain = Convolution3x3(8, 16, on: map, &source)
-    var layer = plain.prepared()
+    var layer = plain.prepared(training: true)
+    #expect(plain.preparedCount == 0)
+    #expect(layer.preparedCount == Convolution3x3.preparedCount(8, 16))
+    #expect(layer.preparedCount == 2 * 36 * 8 * 16)
+    #expect(plain.prepared(training: false).preparedCount == 36 * 8 * 16)
     let (x, dy) = (normal(2 * map.pixels, 8, seed: 1), normal(2 * map.pixels, 16, seed: 2))
     func results(_ layer: Convolution3x3) -> [Matrix] {
       var gradients = Gradients(of: layer)
@@ -153,6 +157,7 @@ import Testing
     }
     #expect(results(layer) == results(plain))
     layer.visitParameters { $1.value.scale(2) }
+    #expect(layer.preparedCount == 0)
     let twice = results(plain).map { $0.map { 2 * $0 } }
     #expect(results(layer)[0] == twice[0] && results(layer)[1] == twice[1])
   }

@@ -30,6 +30,11 @@ def option(arguments, name, default):
     return arguments[arguments.index(name) + 1] if name in arguments else default
 
 
+def refuse(arguments):
+    if "--image" in arguments:
+        sys.exit("--peers races on 28×28×1 images only: leave out --image")
+
+
 def race(benchmark, net, arguments, folder):
     subprocess.run([benchmark, "--net", net, "--export", folder, *arguments], check=True)
     batch = option(arguments, "--batch", "256")
@@ -60,6 +65,7 @@ def race(benchmark, net, arguments, folder):
 
 
 benchmark, *arguments = sys.argv[1:]
+refuse(sys.argv)
 for net in ["vae", "mlp", "unet"]:
     with tempfile.TemporaryDirectory() as folder:
         race(benchmark, net, arguments, folder)

@@ -5,8 +5,10 @@ import Neural
 public protocol Denoiser: Parameterized {
   associatedtype Residuals: Sendable
 
-  /// Images that are best sent through the network together: in training, and in sampling.
+  /// Images that are best sent through the network together in training.
   static var together: Int { get }
+
+  /// Images that are best sent through the network together in sampling.
   static var drawnTogether: Int { get }
 
   /// - Parameters:

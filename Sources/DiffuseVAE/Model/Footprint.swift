@@ -8,7 +8,7 @@ package struct Footprint {
   package var parameters = 0
   /// Numbers that are kept besides.
   var constants = 0
-  /// Numbers that every lane makes of the weights, to compute with.
+  /// Numbers that every lane of a training makes of the weights, to compute with.
   var prepared = 0
   /// Numbers that one image takes in training, about: what it leaves behind for `backward`, most
   /// of all.
@@ -21,7 +21,6 @@ package struct Footprint {
     for (inputs, outputs) in zip(widths, widths.dropFirst()) {
       parameters += (inputs + 1) * outputs
       residualsPerImage += 2 * inputs
-      samplingPerImage += 2 * inputs
     }
   }
 
@@ -64,8 +63,8 @@ extension DenoiserSettings {
       footprint.addMLP([width, width, width])
       // The modulation, the norm, and both sides of the gate.
       footprint.residualsPerImage += 6 * width
-      footprint.samplingPerImage += 6 * width
     }
+    footprint.samplingPerImage += 2 * inputs + 8 * width
     footprint.addMLP([width, pixels])
   }
 
@@ -96,7 +95,7 @@ extension DenoiserSettings {
 }
 
 extension DenoiserSettings {
-  /// - Parameters: as of ``network(shape:conditional:timesteps:seed:)``.
+  /// - Parameters: as of ``ConfiguredDenoiser/init(_:shape:conditional:timesteps:seed:)``.
   func footprint(shape: ImageShape, conditional: Bool, timesteps: Int) -> Footprint {
     var footprint = Footprint()
     let inputs = conditional ? 2 : 1

@@ -13,7 +13,7 @@ public struct MLPDenoiser: ConfiguredDenoiser {
 
   // A product of many rows with weights as large as these is worth more than a cache that is not
   // left.
-  public static let drawnTogether = 256
+  public static let drawnTogether = 128
 
   public struct Residuals: Sendable {
     let time: TimeEmbedding.Residuals

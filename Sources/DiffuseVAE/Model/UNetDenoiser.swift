@@ -157,13 +157,13 @@ public struct UNetDenoiser: ConfiguredDenoiser {
     time.backward(de, r.time, &gradients)
   }
 
-  public mutating func prepare() {
-    input.prepare()
-    encoder.prepare()
-    down.prepare()
-    middle.prepare()
-    decoder.prepare()
-    output.prepare()
+  public mutating func prepare(training: Bool) {
+    input.prepare(training: training)
+    encoder.prepare(training: training)
+    down.prepare(training: training)
+    middle.prepare(training: training)
+    decoder.prepare(training: training)
+    output.prepare(training: training)
   }
 
   public mutating func visit(

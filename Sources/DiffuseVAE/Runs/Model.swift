@@ -69,7 +69,7 @@ public struct Model: Sendable {
     if needsDenoiser, let file = files.last {
       var network = configuration.network(shape: shape)
       try Weights.decode(file.content, into: &network, path: file.path)
-      denoiser = network
+      denoiser = network.prepared(training: false)
     } else {
       denoiser = nil
     }
@@ -103,7 +103,7 @@ public struct Model: Sendable {
     self.configuration = configuration
     self.shape = shape
     self.vae = vae
-    self.denoiser = denoiser?.prepared()
+    self.denoiser = denoiser?.prepared(training: false)
     self.prior = prior
     process = try DiffusionProcess(configuration.diffusion)
   }

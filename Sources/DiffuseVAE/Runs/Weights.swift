@@ -24,10 +24,11 @@ package enum Weights {
         problem: "belongs to another architecture: it has \(found) numbers, "
           + "not \(footprint.parameters)")
     }
-    try checkMemory(bytes: 4 * (4 * footprint.parameters + footprint.constants), path)
+    try checkMemory(
+      bytes: 4 * (2 * footprint.parameters + footprint.constants + footprint.prepared), path)
   }
 
-  /// Sets every weight of `network`.
+  /// Sets every weight of `network`, and its average.
   ///
   /// - Throws: `FormatError` when the file is not exactly this network's.
   package static func decode(
@@ -37,6 +38,7 @@ package enum Weights {
     try network.visitParameters { name, parameter in
       names.remove(name)
       parameter.value = try file.matrix(name, like: parameter.value, path: path)
+      parameter.average = parameter.value
     }
     try refuseLeftovers(names, path: path)
   }

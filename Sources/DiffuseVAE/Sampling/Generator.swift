@@ -85,7 +85,8 @@ public struct Generator: Sendable {
     // Each image's noise and result, and a copy of either on the way.
     let images = 4 * 4 * count * model.shape.count
     let footprint = model.configuration.footprint(of: .denoiser, shape: model.shape)
-    let batches = 4 * batch * footprint.samplingPerImage * options.threads
+    let atWork = min(options.threads, (count + batch - 1) / batch)
+    let batches = 4 * batch * footprint.samplingPerImage * atWork
     try checkMemory(bytes: images + batches, "drawing \(count) images, \(batch) at a time,")
   }
 

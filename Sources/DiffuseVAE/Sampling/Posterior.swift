@@ -39,12 +39,11 @@ extension VAE {
   func posteriors(
     of images: ByteImages, _ indices: [Int], threads: Int
   ) throws -> DiagonalGaussian {
-    let (chunk, count) = (256, indices.count)
-    let parts = try concurrently((count + chunk - 1) / chunk, threads: threads) { index in
-      let rows = index * chunk..<min((index + 1) * chunk, count)
-      return encode(images.pixels(indices[rows])).parameters
+    let parts = indices.indices.parts(of: 256)
+    let encodings = try concurrently(parts.count, threads: threads) {
+      encode(images.pixels(indices[parts[$0]])).parameters
     }
-    return DiagonalGaussian(.stacked(parts))
+    return DiagonalGaussian(.stacked(encodings))
   }
 }
 

@@ -108,17 +108,20 @@ extension Training {
     func standardised(_ posteriors: DiagonalGaussian) -> DiagonalGaussian {
       posteriors.standardised(active, means: means, deviations: deviations)
     }
-    let diffusion = try LatentDiffusion(
-      configuration.prior, latents, seed: Stage.prior.seed(configuration.training.seed))
+    func diffusion() throws -> LatentDiffusion {
+      try LatentDiffusion(
+        configuration.prior, latents, seed: Stage.prior.seed(configuration.training.seed))
+    }
     try write(LatentReport(posteriors))
     let test = try data.test.map {
       standardised(try self.posteriors(vae, $0))
     }
+    let schedule = try DiffusionProcess(configuration.prior.diffusion).schedule
     var trainer = try trainer(
-      LatentObjective(schedule: diffusion.process.schedule), diffusion.network, .prior,
+      LatentObjective(schedule: schedule), diffusion().network, .prior,
       on: standardised(posteriors))
     return try train(&trainer, .prior, test: test, constants: latents.tensors) { trainer in
-      var diffusion = diffusion
+      var diffusion = try diffusion()
       diffusion.network = trainer.network.averaged
       return try Model(
         configuration, shape: data.shape, vae: vae, denoiser: nil, prior: .diffusion(diffusion))

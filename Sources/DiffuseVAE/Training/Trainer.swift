@@ -89,7 +89,7 @@ package struct Trainer<Goal: Objective> {
     let shares = try concurrently(count, threads: threads) {
       [objective, network, examples, lanes, seed] lane in
       let rows = lane * batch / count..<(lane + 1) * batch / count
-      let network = network.prepared()
+      let network = network.prepared(training: true)
       var terms = objective.zeros
       for part in rows.parts(of: objective.together) {
         let chosen = Array(indices[part])
@@ -117,9 +117,14 @@ package struct Trainer<Goal: Objective> {
     return Report(terms: terms, rate: rate, norm: norm)
   }
 
-  /// The means of the loss's terms over other examples, by the averaged weights.
+  /// The means of the loss's terms over other examples, by the averaged weights. Where images take
+  /// much memory, no more of them at a time than an update has.
   func evaluate(on examples: some Examples) throws -> [Double] {
-    try means(of: objective, network.averaged, over: examples, seed: seed, threads: threads)
+    let part = max(1, settings.batch / lanes.count)
+    return try means(
+      of: objective, network.averaged, over: examples,
+      together: objective.together < .max ? part : 128, seed: seed,
+      threads: min(threads, lanes.count))
   }
 
   /// Every epoch has its own order; what does not fill a batch at its end is left out.
@@ -134,22 +139,20 @@ package struct Trainer<Goal: Objective> {
   }
 }
 
-/// The means of an objective's terms over some examples; the random numbers are the same at every
-/// call.
+/// The means of an objective's terms over some examples, `together` of them at a time on each
+/// thread; the random numbers are the same at every call.
 func means<Goal: Objective>(
-  of objective: Goal, _ network: Goal.Network, over examples: some Examples, seed: UInt64,
-  threads: Int
+  of objective: Goal, _ network: Goal.Network, over examples: some Examples, together: Int = 128,
+  seed: UInt64, threads: Int
 ) throws -> [Double] {
-  let (parts, network) = (
-    (0..<examples.count).parts(of: min(128, objective.together)), network.prepared()
-  )
+  let parts = (0..<examples.count).parts(of: min(together, objective.together))
+  let network = network.prepared(training: false)
   let shares = try concurrently(parts.count, threads: threads) { index in
     let rows = parts[index]
     // Other numbers than any of training: `step` counts up from 0 there.
     let slice = Slice(
       examples: examples.rows(at: rows), indices: Array(rows), rows: rows,
-      batch: examples.count,
-      seed: seed, step: -1, isTraining: false)
+      batch: examples.count, seed: seed, step: -1, isTraining: false)
     return objective.forward(network, slice).terms
   }
   return shares.reduce(objective.zeros, sum)

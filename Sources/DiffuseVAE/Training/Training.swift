@@ -43,8 +43,9 @@ public struct Training {
 
   private func trainVAE() throws -> Bool {
     let seed = Stage.vae.seed(configuration.training.seed)
-    let vae = VAE(configuration.vae, pixels: data.shape.count, seed: seed)
-    var trainer = try trainer(VAEObjective(), vae, .vae, on: data.training)
+    var trainer = try trainer(
+      VAEObjective(), VAE(configuration.vae, pixels: data.shape.count, seed: seed), .vae,
+      on: data.training)
     return try train(&trainer, .vae, test: data.test) { trainer in
       try Model(
         configuration, shape: data.shape, vae: trainer.network.averaged, denoiser: nil)

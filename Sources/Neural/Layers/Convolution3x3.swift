@@ -6,11 +6,14 @@
 /// the numbers of channels allow that, else ``ScatteredConvolution`` if the outputs are few;
 /// everything else is a ``GatheredConvolution``.
 public struct Convolution3x3: Layer {
-  var weight: Parameter  // [outputs, 9·inputs], columns ordered (ky, kx, input)
+  var weight: Parameter {  // [outputs, 9·inputs], columns ordered (ky, kx, input)
+    didSet { kernels = nil }
+  }
   var bias: Parameter  // [1, outputs]
   let inputs: Int
   let lowering: Lowering
-  private var kernels: Winograd.Kernels?  // of the weight, once prepared
+  /// Of the weight, once prepared: as `forward` takes them, and as `backward` does.
+  private var kernels: (forward: Matrix, backward: Matrix?)?
 
   enum Lowering: Sendable {
     case gathered(GatheredConvolution)
@@ -45,7 +48,7 @@ public struct Convolution3x3: Layer {
 
   public var outputs: Int { weight.value.rows }
 
-  /// How many numbers ``prepare()`` makes for a convolution like that.
+  /// How many numbers ``prepare(training:)`` makes for the training of a convolution like that.
   public static func preparedCount(_ inputs: Int, _ outputs: Int, stride: Int = 1) -> Int {
     stride == 1 && Winograd.takes(inputs, outputs) ? 2 * 36 * inputs * outputs : 0
   }
@@ -92,17 +95,22 @@ public struct Convolution3x3: Layer {
     way.addWeightDerivative(dy, x, to: &gradients[weight])
   }
 
-  public mutating func prepare() {
+  public mutating func prepare(training: Bool) {
     guard case .winograd(let way) = lowering else { return }
-    kernels = Winograd.Kernels(
-      forward: way.kernels(weight.value, inputsFirst: true),
-      backward: way.kernels(weight.value, inputsFirst: false))
+    kernels = (
+      way.kernels(weight.value, inputsFirst: true),
+      training ? way.kernels(weight.value, inputsFirst: false) : nil
+    )
+  }
+
+  /// How many numbers it holds of those that ``prepare(training:)`` made.
+  public var preparedCount: Int {
+    (kernels?.forward.elements.count ?? 0) + (kernels?.backward?.elements.count ?? 0)
   }
 
   public mutating func visit(
     _ path: String, _ body: (String, inout Parameter) throws -> Void
   ) rethrows {
-    kernels = nil
     try body(path + ".weight", &weight)
     try body(path + ".bias", &bias)
   }

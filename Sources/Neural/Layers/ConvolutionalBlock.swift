@@ -82,9 +82,9 @@ public struct ConvolutionalBlock: Parameterized {
     return (dh, modulation.backward(dModulation, r.e, &gradients))
   }
 
-  public mutating func prepare() {
-    convolution1.prepare()
-    convolution2.prepare()
+  public mutating func prepare(training: Bool) {
+    convolution1.prepare(training: training)
+    convolution2.prepare(training: training)
   }
 
   public mutating func visit(

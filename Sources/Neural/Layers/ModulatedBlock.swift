@@ -33,6 +33,7 @@ public struct ModulatedBlock: Parameterized {
   public func forward(
     _ h: Matrix, _ e: Matrix, dropout: Dropout? = nil
   ) -> (y: Matrix, residuals: Residuals) {
+    precondition(e.rows == h.rows, "one embedding for each row")
     let m = modulation(e)
     let (normal, norm) = LayerNorm().forward(h)
     let modulated = modulate(normal, m)

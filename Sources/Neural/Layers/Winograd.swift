@@ -25,12 +25,6 @@ struct Winograd: Sendable {
     return (0..<lines).parts(of: max(1, Self.blockSize / perLine))
   }
 
-  /// Transformed kernels, the one as ``forward(_:_:_:plus:)`` takes them, the other as
-  /// ``backward(_:_:_:_:)`` does.
-  struct Kernels {
-    let forward, backward: Matrix
-  }
-
   /// - Parameters:
   ///   - x: `[batch·height·width, inputs]`
   ///   - u: the transformed kernels, inputs first.

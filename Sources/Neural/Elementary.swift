@@ -9,10 +9,11 @@ enum Elementary {
     c.addingProduct(a, b)
   }
 
-  /// eˣ for |x| ≤ 87.3, and the value at the nearer end beyond. Within 1 ulp.
+  /// eˣ for |x| ≤ 87.3, and the value at the nearer end beyond; NaN of NaN. Within 1 ulp.
   @inline(__always) static func exp(_ x: Float) -> Float { exp(clamped: clamped(x)) }
 
-  @inline(__always) private static func clamped(_ x: Float) -> Float { max(-87.3, min(87.3, x)) }
+  /// In this order of the operands NaN stays NaN.
+  @inline(__always) private static func clamped(_ x: Float) -> Float { max(min(x, 87.3), -87.3) }
 
   @inline(__always) private static func exp(clamped x: Float) -> Float {
     // Adding 1.5·2²³ leaves the nearest integer n of x / ln 2 in the low bits of the sum.

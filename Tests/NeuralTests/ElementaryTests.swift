@@ -18,6 +18,9 @@ import Testing
     #expect(Elementary.exp(0) == 1)
     #expect(Elementary.exp(-.infinity) == Elementary.exp(-87.3))
     #expect(Elementary.exp(.infinity).isFinite)
+    for nan in [Float.nan, -.nan, .infinity - .infinity, 0 * .infinity] {
+      #expect(Elementary.exp(nan).isNaN && Elementary.sigmoid(nan).isNaN)
+    }
   }
 
   @Test("ln x is within 1 ulp away from 1, and within 1e-7 near it")

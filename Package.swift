@@ -1,12 +1,29 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
 
 // Vector kernels are written as plain loops; these flags let the compiler vectorise them.
 // `-fno-math-errno`: without it a square root is a call on Linux and no loop around it vectorises.
 #if arch(x86_64)
-  let machine = ["-Xcc", "-fno-math-errno", "-Xcc", "-march=x86-64-v3"]
+  /// `x86-64-v4`, AVX-512, if this machine has it, else `x86-64-v3`, AVX2; or what the environment
+  /// says, for a program that is to run on another machine.
+  let level: String = {
+    if let chosen = Context.environment["DIFFUSEVAE_MARCH"] { return chosen }
+    let processor = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+    let words = Set(processor.components(separatedBy: .whitespacesAndNewlines))
+    return words.isSuperset(of: ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"])
+      ? "x86-64-v4" : "x86-64-v3"
+  }()
+  // The last of these lets loops use the whole width of AVX-512, too.
+  let machine = [
+    "-fno-math-errno", "-march=\(level)", "-Xclang", "-target-feature", "-Xclang",
+    "-prefer-256-bit",
+  ]
+  /// What ``Session.begin`` checks for.
+  let needed: [SwiftSetting] = level == "x86-64-v4" ? [.define("AVX512")] : []
 #else
-  let machine = ["-Xcc", "-fno-math-errno"]
+  let machine = ["-fno-math-errno"]
+  let needed: [SwiftSetting] = []
 #endif
 
 /// For the targets whose loops touch every number: `swift run`, a debug build, is to be as fast
@@ -15,7 +32,8 @@ import PackageDescription
 /// output for each file.)
 let optimised = ["-O", "-whole-module-optimization", "-num-threads", "2", "-disable-batch-mode"]
 let fast: [SwiftSetting] = [
-  .unsafeFlags(machine), .unsafeFlags(optimised, .when(configuration: .debug)),
+  .unsafeFlags(machine.flatMap { ["-Xcc", $0] }),
+  .unsafeFlags(optimised, .when(configuration: .debug)),
 ]
 
 let numerics = Target.Dependency.product(name: "RealModule", package: "swift-numerics")
@@ -56,7 +74,7 @@ let package = Package(
       dependencies: [
         "Neural", "Diffusion", "Formats", numerics, logging,
         .product(name: "Yams", package: "Yams"),
-      ]),
+      ], swiftSettings: needed),
     .target(
       name: "Evaluation",
       dependencies: ["DiffuseVAE", "Neural", "Formats", numerics, logging]),

@@ -10,11 +10,13 @@ public enum Session {
   /// Sets the process up for work by lanes, and sends log messages to stderr.
   ///
   /// - Returns: the logger of the command.
-  /// - Throws: ``UserError`` unless `threads` is in 1…1024.
+  /// - Throws: ``UserError`` unless `threads` is in 1…1024, or if the program was built for another
+  ///   kind of processor.
   public static func begin(_ command: String, threads: Int) throws -> Logger {
     guard (1...1024).contains(threads) else {
       throw UserError("--threads is \(threads); it must be in 1...1024")
     }
+    try checkProcessor()
     Memory.keepFreedBuffers()
     // Writing past a file-size limit, or to a pipe that nobody reads any more, is then an error of
     // `write` and not the end.
@@ -24,6 +26,24 @@ public enum Session {
     for stream in Int32(0)...2 where fcntl(stream, F_GETFD) < 0 { _ = open("/dev/null", O_RDWR) }
     LoggingSystem.bootstrap { _ in PlainLogHandler() }
     return Logger(label: command)
+  }
+
+  /// An error now rather than an illegal instruction later. This target itself is compiled for any
+  /// processor.
+  private static func checkProcessor() throws {
+    #if AVX512  // See Package.swift.
+      guard let processor = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8) else {
+        return
+      }
+      let words = Set(processor.components(separatedBy: .whitespacesAndNewlines))
+      guard words.isSuperset(of: ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"]) else {
+        throw UserError(
+          """
+          this program was built for processors with AVX-512, which this one lacks; build it with \
+          DIFFUSEVAE_MARCH=x86-64-v3 in the environment
+          """)
+      }
+    #endif
   }
 
   /// Prints a line, at once even into a pipe.

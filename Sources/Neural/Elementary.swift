@@ -12,8 +12,11 @@ enum Elementary {
   /// eˣ for |x| ≤ 87.3, and the value at the nearer end beyond; NaN of NaN. Within 1 ulp.
   @inline(__always) static func exp(_ x: Float) -> Float { exp(clamped: clamped(x)) }
 
-  /// In this order of the operands NaN stays NaN.
-  @inline(__always) private static func clamped(_ x: Float) -> Float { max(min(x, 87.3), -87.3) }
+  /// NaN stays NaN. Compared in this order, each end is one instruction.
+  @inline(__always) private static func clamped(_ x: Float) -> Float {
+    let x = 87.3 < x ? 87.3 : x
+    return x < -87.3 ? -87.3 : x
+  }
 
   @inline(__always) private static func exp(clamped x: Float) -> Float {
     // Adding 1.5·2²³ leaves the nearest integer n of x / ln 2 in the low bits of the sum.

@@ -1,43 +1,69 @@
 /// Loops over one map of a batch with a coefficient for every channel.
 ///
-/// They run over whole lines of the map, against coefficients that are repeated to be as long as
-/// one: a loop over few channels would spend its time on beginning and ending.
+/// They run over a stretch of pixels at a time, against coefficients that are repeated to be as
+/// long: a loop over few channels would spend its time on beginning and ending. And over spans of
+/// just that length: a loop that an index out of bounds could end in its middle leaves its last
+/// vector to scalar instructions.
 struct MapLoops {
   let map: MapShape
   let channels: Int
 
-  private var width: Int { map.width * channels }
+  /// Numbers of a stretch, all of whole pixels.
+  private var width: Int { channels * max(1, min(map.pixels, 192 / channels)) }
 
-  /// Where the lines of a map begin in the batch.
-  private func lines(_ image: Int) -> StrideTo<Int> {
+  /// The map's numbers in a batch of `count`.
+  private func numbers(_ image: Int, of count: Int) -> Range<Int> {
     let size = map.pixels * channels
-    return stride(from: image * size, to: (image + 1) * size, by: width)
+    precondition(image >= 0 && (image + 1) * size <= count, "map \(image) of \(count) numbers")
+    return image * size..<(image + 1) * size
+  }
+
+  /// Calls `body` for every stretch, with where it begins and how many numbers it has.
+  @inline(__always) private func forEachStretch(
+    _ image: Int, of count: Int, _ body: (_ start: Int, _ count: Int) -> Void
+  ) {
+    let (numbers, width) = (numbers(image, of: count), width)
+    for start in stride(from: numbers.lowerBound, to: numbers.upperBound, by: width) {
+      body(start, min(width, numbers.upperBound - start))
+    }
   }
 
   /// Σ x of every channel.
   func sums(_ x: [Float], _ image: Int) -> [Float] {
-    let (lines, width) = (lines(image), width)
-    var line = zeros
-    var sums = line.mutableSpan
-    let x = x.span
-    for start in lines {
-      for i in 0..<width { sums[i] += x[start + i] }
-    }
-    return folded(line)
+    sums(x, image, minus: zeros) { x, _ in x }
   }
 
   /// Σ (x - mean)² of every channel.
   func squares(_ x: [Float], _ image: Int, minus mean: [Float]) -> [Float] {
-    let (lines, width) = (lines(image), width)
-    let means = repeated(mean)
+    sums(x, image, minus: repeated(mean)) { x, mean in (x - mean) * (x - mean) }
+  }
+
+  /// Σ f(x, mean) of every channel.
+  @inline(__always) private func sums(
+    _ x: [Float], _ image: Int, minus means: [Float], _ f: (Float, Float) -> Float
+  ) -> [Float] {
+    let (numbers, width) = (numbers(image, of: x.count), width)
     var line = zeros
     var sums = line.mutableSpan
-    let (x, mean) = (x.span, means.span)
-    for start in lines {
+    let (x, mean) = (x.span, means.span.extracting(0..<width))
+    // Four stretches at a time, so that sums are fetched and put back a fourth as often.
+    let whole = numbers.lowerBound + numbers.count / (4 * width) * (4 * width)
+    for first in stride(from: numbers.lowerBound, to: whole, by: 4 * width) {
+      let x0 = x.extracting(first..<first + width)
+      let x1 = x.extracting(first + width..<first + 2 * width)
+      let x2 = x.extracting(first + 2 * width..<first + 3 * width)
+      let x3 = x.extracting(first + 3 * width..<first + 4 * width)
+      var sums = sums.extracting(0..<width)
       for i in 0..<width {
-        let d = x[start + i] - mean[i]
-        sums[i] += d * d
+        sums[i] +=
+          (f(x0[i], mean[i]) + f(x1[i], mean[i])) + (f(x2[i], mean[i]) + f(x3[i], mean[i]))
       }
+    }
+    for start in stride(from: whole, to: numbers.upperBound, by: width) {
+      let count = min(width, numbers.upperBound - start)
+      let (x, mean) = (x.extracting(start..<start + count), mean.extracting(0..<count))
+      var sums = sums.extracting(0..<count)
+      for i in 0..<count { sums[i] += f(x[i], mean[i]) }
     }
     return folded(line)
   }
@@ -46,14 +72,16 @@ struct MapLoops {
   func activate(
     _ x: [Float], _ image: Int, _ factors: [Float], _ offsets: [Float], into y: inout [Float]
   ) {
-    let (lines, width) = (lines(image), width)
     let (factorLine, offsetLine) = (repeated(factors), repeated(offsets))
     let (a, b, x) = (factorLine.span, offsetLine.span, x.span)
     var y = y.mutableSpan
-    for start in lines {
-      for i in 0..<width {
-        let s = a[i] * x[start + i] + b[i]
-        y[start + i] = s * Elementary.sigmoid(s)
+    forEachStretch(image, of: min(x.count, y.count)) { start, count in
+      let (a, b) = (a.extracting(0..<count), b.extracting(0..<count))
+      let x = x.extracting(start..<start + count)
+      var y = y.extracting(start..<start + count)
+      for i in 0..<count {
+        let s = a[i] * x[i] + b[i]
+        y[i] = s * Elementary.sigmoid(s)
       }
     }
   }
@@ -66,7 +94,6 @@ struct MapLoops {
     _ x: [Float], _ dy: [Float], _ image: Int, _ factors: [Float], _ offsets: [Float],
     minus mean: [Float], into d: inout [Float]
   ) -> (sums: [Float], products: [Float]) {
-    let (lines, width) = (lines(image), width)
     let (factorLine, offsetLine) = (repeated(factors), repeated(offsets))
     let meanLine = repeated(mean)
     var (sumLine, productLine) = (zeros, zeros)
@@ -74,13 +101,20 @@ struct MapLoops {
     var sums = sumLine.mutableSpan
     var products = productLine.mutableSpan
     var d = d.mutableSpan
-    for start in lines {
-      for i in 0..<width {
-        let x = x[start + i]
-        let derivative = dy[start + i] * SiLU.derivative(a[i] * x + b[i])
-        d[start + i] = derivative
+    forEachStretch(image, of: min(x.count, dy.count, d.count)) { start, count in
+      let (a, b, mean) = (
+        a.extracting(0..<count), b.extracting(0..<count), mean.extracting(0..<count)
+      )
+      let x = x.extracting(start..<start + count)
+      let dy = dy.extracting(start..<start + count)
+      var d = d.extracting(start..<start + count)
+      var sums = sums.extracting(0..<count)
+      var products = products.extracting(0..<count)
+      for i in 0..<count {
+        let derivative = dy[i] * SiLU.derivative(a[i] * x[i] + b[i])
+        d[i] = derivative
         sums[i] += derivative
-        products[i] += derivative * (x - mean[i])
+        products[i] += derivative * (x[i] - mean[i])
       }
     }
     return (folded(sumLine), folded(productLine))
@@ -91,38 +125,39 @@ struct MapLoops {
     _ d: inout [Float], by factors: [Float], _ x: [Float], by slopes: [Float], plus shifts: [Float],
     _ image: Int
   ) {
-    let (lines, width) = (lines(image), width)
     let (factorLine, slopeLine) = (repeated(factors), repeated(slopes))
     let shiftLine = repeated(shifts)
     let (a, b, c, x) = (factorLine.span, slopeLine.span, shiftLine.span, x.span)
     var d = d.mutableSpan
-    for start in lines {
-      for i in 0..<width { d[start + i] = a[i] * d[start + i] + b[i] * x[start + i] + c[i] }
+    forEachStretch(image, of: min(x.count, d.count)) { start, count in
+      let (a, b, c) = (a.extracting(0..<count), b.extracting(0..<count), c.extracting(0..<count))
+      let x = x.extracting(start..<start + count)
+      var d = d.extracting(start..<start + count)
+      for i in 0..<count { d[i] = a[i] * d[i] + b[i] * x[i] + c[i] }
     }
   }
 
   /// `d += other`
   func add(_ other: [Float], _ image: Int, to d: inout [Float]) {
-    let (lines, width) = (lines(image), width)
-    let other = other.span
-    var d = d.mutableSpan
-    for start in lines {
-      for i in start..<start + width { d[i] += other[i] }
-    }
+    let numbers = numbers(image, of: min(other.count, d.count))
+    let other = other.span.extracting(numbers)
+    var whole = d.mutableSpan
+    var d = whole.extracting(numbers)
+    for i in d.indices { d[i] += other[i] }
   }
 
   private var zeros: [Float] { [Float](repeating: 0, count: width) }
 
-  /// One number a channel, repeated for every pixel of a line.
+  /// One number a channel, repeated for every pixel of a stretch.
   private func repeated(_ values: [Float]) -> [Float] {
     precondition(values.count == channels, "\(values.count) numbers for \(channels) channels")
     var line: [Float] = []
     line.reserveCapacity(width)
-    for _ in 0..<map.width { line += values }
+    for _ in 0..<width / channels { line += values }
     return line
   }
 
-  /// The sums over the pixels of a line.
+  /// The sums over the pixels of a stretch.
   private func folded(_ line: [Float]) -> [Float] {
     let channels = channels
     var result = [Float](repeating: 0, count: channels)

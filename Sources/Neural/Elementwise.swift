@@ -28,18 +28,6 @@ extension Matrix {
   /// `self += other`
   public mutating func add(_ other: Matrix) { update(with: other) { $0 + $1 } }
 
-  /// `self +=` the columns of `other` from `first` on.
-  public mutating func add(columnsFrom first: Int, of other: Matrix) {
-    let (count, width, rows) = (columns, other.columns, rows)
-    precondition(other.rows == rows && first >= 0 && first + count <= width, "columns of \(width)")
-    var x = elements.mutableSpan
-    let y = other.elements.span
-    for row in 0..<rows {
-      let (to, from) = (row * count, row * width + first)
-      for i in 0..<count { x[to + i] += y[from + i] }
-    }
-  }
-
   /// `self += factor · other`
   public mutating func add(_ factor: Float, _ other: Matrix) {
     update(with: other) { $0 + factor * $1 }

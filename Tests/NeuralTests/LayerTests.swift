@@ -72,7 +72,7 @@ import Testing
       forward: { $0.forward($1[0], $1[1], dropout: dropout).y },
       backward: { block, x, dy, gradients in
         let (_, residuals) = block.forward(x[0], x[1], dropout: dropout)
-        let (dh, de) = block.backward(dy, residuals, &gradients)
+        let (dh, _, de) = block.backward(dy, residuals, &gradients)
         return [dh, de]
       })
     #expect(errors.count == (outputs == 8 ? 12 : 14))

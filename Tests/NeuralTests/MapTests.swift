@@ -190,30 +190,67 @@ import Testing
     }
   }
 
-  @Test("Enlarged maps repeat every pixel in a square, beside others; the way back sums them")
-  func upsampling() {
-    let map = MapShape(height: 2, width: 3)
-    let large = MapShape(height: 4, width: 6)
-    let x = normal(2 * map.pixels, 5, seed: 1)
-    let right = normal(2 * large.pixels, 3, seed: 2)
-    let y = Upsample2(map).forward(x, beside: right)
-    #expect(y.rows == 2 * large.pixels && y.columns == 8)
-    let dy = normal(y.rows, 8, seed: 3)
-    let dx = Upsample2(map).backward(dy, channels: 5)
-    var sums = Matrix(x.rows, 5)
+  @Test("Parts of a map are their columns of it, enlarged ones a square for every pixel")
+  func parts() {
+    let (small, map) = (MapShape(height: 2, width: 3), MapShape(height: 4, width: 6))
+    let below = normal(2 * small.pixels, 5, seed: 1)
+    let beside = normal(2 * map.pixels, 3, seed: 2)
+    let left = MapPart(below, batch: 2, on: map, first: 0, of: 8)
+    let right = MapPart(beside, batch: 2, on: map, first: 5, of: 8)
+    let whole = MapPart.whole([left, right])
+    #expect(whole.rows == 2 * map.pixels && whole.columns == 8)
+    let dy = normal(whole.rows, 8, seed: 3)
+    var sums = Matrix(below.rows, 5)
     for image in 0..<2 {
       for (i, j) in (0..<24).map({ ($0 / 6, $0 % 6) }) {
-        guard let to = row(image, i, j, large), let from = row(image, i / 2, j / 2, map)
+        guard let to = row(image, i, j, map), let from = row(image, i / 2, j / 2, small)
         else { continue }
         #expect(
-          y.rows(to..<to + 1) == x.rows(from..<from + 1).joined(right.rows(to..<to + 1)))
+          whole.rows(to..<to + 1) == below.rows(from..<from + 1).joined(beside.rows(to..<to + 1)))
         for c in 0..<5 { sums[from, c] += dy[to, c] }
       }
     }
-    #expect(distance(dx, sums) < 1e-6)
-    var added = right
-    added.add(columnsFrom: 5, of: y)
-    #expect(added == right.affine(2, 0))
+    #expect(distance(left.derivative(of: dy), sums) < 1e-6)
+    #expect(distance(left.shrunk(dy.columns(0..<5)), sums) < 1e-6)
+    #expect(right.derivative(of: dy) == dy.columns(5..<8))
+    #expect(right.shrunk(beside) == beside)
+    var enlarged = Matrix(whole.rows, 5)
+    left.add(below, to: &enlarged)
+    #expect(enlarged == whole.columns(0..<5))
+    var twice = beside
+    right.add(beside, to: &twice)
+    #expect(twice == beside.affine(2, 0))
+    #expect(left.columns(of: dy) == dy.columns(0..<5))
+    #expect(right.columns(of: dy) == dy.columns(5..<8))
+  }
+
+  @Test(
+    "A block whose input comes in parts is the block of the whole, forward and backward",
+    arguments: [false, true], [8, 16])
+  func blockOfParts(isEnlarged: Bool, outputs: Int) {
+    let map = MapShape(height: 4, width: 6)
+    var source = ParameterSource(seed: 1)
+    let block = ConvolutionalBlock(16, outputs, groups: 4, embedding: 6, on: map, &source)
+      .randomised(0.3)
+    let h = normal(2 * map.pixels / (isEnlarged ? 4 : 1), 8, seed: 2)
+    let (skip, e) = (normal(2 * map.pixels, 8, seed: 3), normal(2, 6, seed: 4))
+    let left = MapPart(h, batch: 2, on: map, first: 0, of: 16)
+    let whole = MapPart.whole([left, MapPart(skip, batch: 2, on: map, first: 8, of: 16)])
+    let (y, residuals) = block.forward(h, beside: skip, e)
+    let (expected, wholeResiduals) = block.forward(whole, e)
+    #expect(distance(y, expected) < 1e-5)
+    #expect(distance(block(h, beside: skip, e), expected) < 1e-5)
+    let dy = normal(y.rows, outputs, seed: 5)
+    var (gradients, wholeGradients) = (Gradients(of: block), Gradients(of: block))
+    let (dh, dSkip, de) = block.backward(dy, residuals, &gradients)
+    let (dWhole, none, deWhole) = block.backward(dy, wholeResiduals, &wholeGradients)
+    #expect(none == nil)
+    #expect(distance(dh, left.derivative(of: dWhole)) < 1e-4)
+    #expect(dSkip.map { distance($0, dWhole.columns(8..<16)) < 1e-4 } ?? false)
+    #expect(distance(de, deWhole) < 1e-4)
+    block.forEachParameter { name, parameter in
+      #expect(distance(gradients[parameter], wholeGradients[parameter]) < 1e-3, "\(name)")
+    }
   }
 
   @Test("Pooled maps have the largest number of each square, and its slope alone", arguments: sizes)

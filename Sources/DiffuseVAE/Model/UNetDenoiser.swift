@@ -7,7 +7,7 @@ import Neural
 ///     h = input([x, x̂0])
 ///     h, skip[0] = encoder[0](h, e);  h = down(h);  h, skip[1] = encoder[1](h, e) …
 ///     h = middle(h, e)
-///     … h = decoder[1]([h, skip[1]], e);  h = up(h);  h = decoder[0]([h, skip[0]], e)
+///     … h = decoder[1]([h, skip[1]], e);  h = decoder[0]([up(h), skip[0]], e)
 ///     output(SiLU(norm(h)))
 ///
 /// The last layer starts at zero.
@@ -26,7 +26,6 @@ public struct UNetDenoiser: ConfiguredDenoiser {
   var decoder: [ConvolutionalBlock]  // by level
   var norm: GroupNormSiLU
   var output: Convolution3x3
-  let up: [Upsample2]  // from level l + 1 to l
 
   public struct Residuals: Sendable {
     let time: TimeEmbedding.Residuals
@@ -63,7 +62,6 @@ public struct UNetDenoiser: ConfiguredDenoiser {
     decoder = levels.map { block(2 * $0.channels, $0.above, $0) }
     norm = GroupNormSiLU(first.channels, groups: Self.groups, on: first.map, &source)
     output = Convolution3x3(first.channels, shape.channels, on: first.map, zero: true, &source)
-    up = levels.dropFirst().map { Upsample2($0.map) }
   }
 
   public func forward(
@@ -74,8 +72,9 @@ public struct UNetDenoiser: ConfiguredDenoiser {
     let (levels, layers) = (encoder.count, encoder.count + 1 + decoder.count)
     var blocks: [ConvolutionalBlock.Residuals] = []
     var outputs: [Matrix] = []
-    let h = walk(inputs) { block, h in
-      let (y, residuals) = block.forward(h, e, dropout: dropout?.layer(blocks.count, of: layers))
+    let h = walk(inputs) { block, h, skip in
+      let (y, residuals) = block.forward(
+        h, beside: skip, e, dropout: dropout?.layer(blocks.count, of: layers))
       blocks.append(residuals)
       if outputs.count < levels { outputs.append(y) }
       return y
@@ -92,7 +91,7 @@ public struct UNetDenoiser: ConfiguredDenoiser {
 
   public func predict(_ x: Matrix, condition: Matrix?, timestep: Int) -> Matrix {
     let e = time.forward([Int](repeating: timestep, count: x.rows)).0
-    let h = walk(inputs(x, condition)) { block, h in block(h, e) }
+    let h = walk(inputs(x, condition)) { block, h, skip in block(h, beside: skip, e) }
     return output(norm(h)).reshaped(columns: x.columns)
   }
 
@@ -105,21 +104,17 @@ public struct UNetDenoiser: ConfiguredDenoiser {
   /// The way from the inputs to the last norm, `through` every block: down the encoder, through the
   /// middle, up the decoder.
   private func walk(
-    _ inputs: Matrix, through: (ConvolutionalBlock, Matrix) -> Matrix
+    _ inputs: Matrix, through: (_ block: ConvolutionalBlock, _ h: Matrix, _ skip: Matrix?) -> Matrix
   ) -> Matrix {
     var h = input(inputs)
     var skips: [Matrix] = []
     for level in encoder.indices {
       if level > 0 { h = down[level - 1](h) }
-      h = through(encoder[level], h)
+      h = through(encoder[level], h, nil)
       skips.append(h)
     }
-    h = through(middle, h)
-    for level in decoder.indices.reversed() {
-      let skip = skips.removeLast()
-      h = level < up.count ? up[level].forward(h, beside: skip) : h.joined(skip)
-      h = through(decoder[level], h)
-    }
+    h = through(middle, h, nil)
+    for level in decoder.indices.reversed() { h = through(decoder[level], h, skips[level]) }
     return h
   }
 
@@ -129,28 +124,24 @@ public struct UNetDenoiser: ConfiguredDenoiser {
     func back(
       _ block: ConvolutionalBlock, _ dh: Matrix, _ residuals: ConvolutionalBlock.Residuals,
       _ gradients: inout Gradients
-    ) -> Matrix {
-      let (dx, dEmbedding) = block.backward(dh, residuals, &gradients)
+    ) -> (dh: Matrix, dSkip: Matrix?) {
+      let (dx, dSkip, dEmbedding) = block.backward(dh, residuals, &gradients)
       de.add(dEmbedding)
-      return dx
+      return (dx, dSkip)
     }
     var dh = dOutput.reshaped(columns: output.outputs)
     dh = output.backward(dh, r.output, &gradients)
     dh = norm.backward(dh, r.norm, &gradients)
-    // By level: the derivative by [what came from below, the encoder's maps].
-    var dJoints: [Matrix] = []
+    var dSkips: [Matrix?] = []  // by level
     for level in decoder.indices {
-      let both = back(decoder[level], dh, r.decoder[level], &gradients)
-      let channels = both.columns - r.skips[level].columns
-      dh =
-        level < up.count
-        ? up[level].backward(both, channels: channels) : both.columns(0..<channels)
-      dJoints.append(both)
+      let (dBelow, dSkip) = back(decoder[level], dh, r.decoder[level], &gradients)
+      dSkips.append(dSkip)
+      dh = dBelow
     }
-    dh = back(middle, dh, r.middle, &gradients)
+    dh = back(middle, dh, r.middle, &gradients).dh
     for level in encoder.indices.reversed() {
-      dh.add(columnsFrom: dJoints[level].columns - dh.columns, of: dJoints[level])
-      dh = back(encoder[level], dh, r.encoder[level], &gradients)
+      if let dSkip = dSkips[level] { dh.add(dSkip) }
+      dh = back(encoder[level], dh, r.encoder[level], &gradients).dh
       if level > 0 { dh = down[level - 1].backward(dh, r.skips[level - 1], &gradients) }
     }
     input.backwardFromData(dh, r.input, &gradients)

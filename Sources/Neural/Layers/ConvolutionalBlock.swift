@@ -4,7 +4,8 @@
 ///     (scale, shift) = M(e)
 ///     y = S(h) + C2(SiLU(N2(u) (1 + scale) + shift))
 ///
-/// `S` is the identity, or a 1×1 convolution if the number of channels changes.
+/// `S` is the identity, or a 1×1 convolution if the number of channels changes. In a decoder the
+/// input comes in two parts, maps from below and others from the encoder, which are never joined.
 public struct ConvolutionalBlock: Parameterized {
   var norm1: GroupNormSiLU
   var convolution1: Convolution3x3
@@ -41,17 +42,20 @@ public struct ConvolutionalBlock: Parameterized {
   }
 
   /// - Parameters:
-  ///   - h: `[batch·height·width, inputs]`
+  ///   - h: `[batch·height·width, inputs]`; or fewer channels, if the rest comes beside it, and then
+  ///     perhaps maps of half the height and width, to be enlarged.
+  ///   - skip: the last channels of the input, if `h` is not all.
   ///   - e: `[batch, embedding]`
   ///   - dropout: of the second SiLU's output, in training.
   public func forward(
-    _ h: Matrix, _ e: Matrix, dropout: Dropout? = nil
+    _ h: Matrix, beside skip: Matrix? = nil, _ e: Matrix, dropout: Dropout? = nil
   ) -> (y: Matrix, residuals: Residuals) {
-    let (activated1, norm1Residuals) = norm1.forward(h)
+    let parts = parts(h, skip, batch: e.rows)
+    let (activated1, norm1Residuals) = norm1.forward(parts)
     let u = convolution1(activated1)
     var (activated2, norm2Residuals) = norm2.forward(u, modulation: modulation(e))
     dropout?.apply(to: &activated2)
-    let y = convolution2.forward(activated2, plus: shortcut?(h) ?? h)
+    let y = convolution2.forward(activated2, plus: shortcut(parts))
     return (
       y,
       Residuals(
@@ -60,26 +64,68 @@ public struct ConvolutionalBlock: Parameterized {
     )
   }
 
-  /// The output of ``forward(_:_:dropout:)`` alone, without dropout.
-  public func callAsFunction(_ h: Matrix, _ e: Matrix) -> Matrix {
-    let u = convolution1(norm1(h))
+  /// The output of ``forward(_:beside:_:dropout:)`` alone, without dropout.
+  public func callAsFunction(_ h: Matrix, beside skip: Matrix? = nil, _ e: Matrix) -> Matrix {
+    let parts = parts(h, skip, batch: e.rows)
+    let u = convolution1(norm1.forward(parts).y)
     let activated = norm2.forward(u, modulation: modulation(e)).y
-    return convolution2.forward(activated, plus: shortcut?(h) ?? h)
+    return convolution2.forward(activated, plus: shortcut(parts))
   }
 
-  /// - Returns: derivatives of the loss by `h` and by `e`.
+  /// - Returns: derivatives of the loss by `h`, by `skip` if there was one, and by `e`.
   public func backward(
     _ dy: Matrix, _ residuals: Residuals, _ gradients: inout Gradients
-  ) -> (dh: Matrix, de: Matrix) {
+  ) -> (dh: Matrix, dSkip: Matrix?, de: Matrix) {
     let r = residuals
     // `dh` becomes the derivative of each inner stage in turn.
     var dh = convolution2.backward(dy, r.activated2, &gradients)
     r.dropout?.apply(to: &dh)
     let (du, dModulation) = norm2.modulatedBackward(dh, r.norm2, &gradients)
     dh = convolution1.backward(du, r.activated1, &gradients)
-    let dShortcut = shortcut?.backward(dy, r.norm1.x, &gradients) ?? dy
-    dh = norm1.modulatedBackward(dh, r.norm1, plus: dShortcut, &gradients).dx
-    return (dh, modulation.backward(dModulation, r.e, &gradients))
+    let dShortcut = shortcutBackward(dy, r.norm1.parts.map(\.part), &gradients)
+    let dParts = norm1.backward(dh, r.norm1, plus: dShortcut, &gradients).dx
+    return (
+      dParts[0], dParts.count > 1 ? dParts[1] : nil,
+      modulation.backward(dModulation, r.e, &gradients)
+    )
+  }
+
+  /// The input in the parts that it comes in.
+  private func parts(_ h: Matrix, _ skip: Matrix?, batch: Int) -> [MapPart] {
+    guard let skip else { return [MapPart(h, on: map)] }
+    let total = h.columns + skip.columns
+    return [
+      MapPart(h, batch: batch, on: map, first: 0, of: total),
+      MapPart(skip, batch: batch, on: map, first: h.columns, of: total),
+    ]
+  }
+
+  /// S(h). A 1×1 convolution and an enlargement may change places: it is the smaller maps that are
+  /// convolved.
+  private func shortcut(_ parts: [MapPart]) -> Matrix {
+    guard let shortcut, let last = parts.last else { return MapPart.whole(parts) }
+    var y = last.x * last.columns(of: shortcut.weight.value).transposed
+    y.add(toRows: shortcut.bias.value)
+    for part in parts.dropLast() {
+      part.add(part.x * part.columns(of: shortcut.weight.value).transposed, to: &y)
+    }
+    return y
+  }
+
+  /// - Returns: derivatives of the loss by the parts, through S.
+  private func shortcutBackward(
+    _ dy: Matrix, _ parts: [MapPart], _ gradients: inout Gradients
+  ) -> [Matrix] {
+    guard let shortcut else { return parts.map { $0.derivative(of: dy) } }
+    var dWeight = Matrix(dy.columns, 0)
+    let dParts = parts.map { part in
+      let dOwn = part.shrunk(dy)
+      dWeight = dWeight.joined(dOwn.transposed * part.x)
+      return dOwn * part.columns(of: shortcut.weight.value)
+    }
+    gradients[shortcut.weight].add(dWeight)
+    gradients[shortcut.bias].add(rowsOf: dy)
+    return dParts
   }
 
   public mutating func prepare(training: Bool) {

@@ -69,16 +69,20 @@ struct MapLoops {
   }
 
   /// `y = SiLU(factor · x + offset)`
+  ///
+  /// - Parameter place: which of the maps of `y` that is.
   func activate(
-    _ x: [Float], _ image: Int, _ factors: [Float], _ offsets: [Float], into y: inout [Float]
+    _ x: [Float], _ image: Int, _ factors: [Float], _ offsets: [Float], into y: inout [Float],
+    _ place: Int
   ) {
     let (factorLine, offsetLine) = (repeated(factors), repeated(offsets))
     let (a, b, x) = (factorLine.span, offsetLine.span, x.span)
+    let distance = numbers(place, of: y.count).lowerBound - numbers(image, of: x.count).lowerBound
     var y = y.mutableSpan
-    forEachStretch(image, of: min(x.count, y.count)) { start, count in
+    forEachStretch(image, of: x.count) { start, count in
       let (a, b) = (a.extracting(0..<count), b.extracting(0..<count))
       let x = x.extracting(start..<start + count)
-      var y = y.extracting(start..<start + count)
+      var y = y.extracting(distance + start..<distance + start + count)
       for i in 0..<count {
         let s = a[i] * x[i] + b[i]
         y[i] = s * Elementary.sigmoid(s)
@@ -86,7 +90,7 @@ struct MapLoops {
     }
   }
 
-  /// From `dy`, a derivative by the output of ``activate(_:_:_:_:into:)``, that by the sum inside of
+  /// From `dy`, a derivative by the output of ``activate(_:_:_:_:into:_:)``, that by the sum inside of
   /// the SiLU, d.
   ///
   /// - Returns: Σ d and Σ d (x - mean) of every channel.

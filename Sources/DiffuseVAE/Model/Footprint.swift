@@ -31,7 +31,11 @@ package struct Footprint {
   }
 
   /// Counts a `ConvolutionalBlock` on maps of so many pixels.
-  mutating func addBlock(_ inputs: Int, _ outputs: Int, embedding: Int, pixels: Int) {
+  ///
+  /// - Parameter isDecoder: its input then is what others left behind already.
+  mutating func addBlock(
+    _ inputs: Int, _ outputs: Int, embedding: Int, pixels: Int, isDecoder: Bool
+  ) {
     // Gains and biases of the norms.
     parameters += 2 * inputs + 2 * outputs
     addConvolution(inputs, outputs)
@@ -39,7 +43,7 @@ package struct Footprint {
     addConvolution(outputs, outputs)
     if inputs != outputs { parameters += (inputs + 1) * outputs }
     // What each norm sees and each convolution, and the output.
-    residualsPerImage += pixels * (2 * inputs + 3 * outputs)
+    residualsPerImage += pixels * ((isDecoder ? 1 : 2) * inputs + 3 * outputs)
   }
 }
 
@@ -71,13 +75,14 @@ extension DenoiserSettings {
   fileprivate func addUNet(to footprint: inout Footprint, inputs: Int, shape: ImageShape) {
     let levels = levels(shape: shape)
     let (first, last) = (levels[0], levels[levels.count - 1])
-    func addBlock(_ inputs: Int, _ outputs: Int, _ level: UNetLevel) {
-      footprint.addBlock(inputs, outputs, embedding: embedding, pixels: level.map.pixels)
+    func addBlock(_ inputs: Int, _ outputs: Int, _ level: UNetLevel, isDecoder: Bool = false) {
+      footprint.addBlock(
+        inputs, outputs, embedding: embedding, pixels: level.map.pixels, isDecoder: isDecoder)
     }
     footprint.addConvolution(inputs, first.channels)
     for level in levels {
       addBlock(level.above, level.channels, level)
-      addBlock(2 * level.channels, level.above, level)
+      addBlock(2 * level.channels, level.above, level, isDecoder: true)
     }
     for level in levels.dropLast() {
       footprint.addConvolution(level.channels, level.channels, stride: 2)

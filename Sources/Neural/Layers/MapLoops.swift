@@ -3,7 +3,7 @@
 /// They run over a stretch of pixels at a time, against coefficients that are repeated to be as
 /// long: a loop over few channels would spend its time on beginning and ending. And over spans of
 /// just that length: a loop that an index out of bounds could end in its middle leaves its last
-/// vector to scalar instructions.
+/// vector to scalar instructions. (A mutable span's `_mutatingExtracting` has no public name yet.)
 struct MapLoops {
   let map: MapShape
   let channels: Int
@@ -53,7 +53,7 @@ struct MapLoops {
       let x1 = x.extracting(first + width..<first + 2 * width)
       let x2 = x.extracting(first + 2 * width..<first + 3 * width)
       let x3 = x.extracting(first + 3 * width..<first + 4 * width)
-      var sums = sums.extracting(0..<width)
+      var sums = sums._mutatingExtracting(0..<width)
       for i in 0..<width {
         sums[i] +=
           (f(x0[i], mean[i]) + f(x1[i], mean[i])) + (f(x2[i], mean[i]) + f(x3[i], mean[i]))
@@ -62,7 +62,7 @@ struct MapLoops {
     for start in stride(from: whole, to: numbers.upperBound, by: width) {
       let count = min(width, numbers.upperBound - start)
       let (x, mean) = (x.extracting(start..<start + count), mean.extracting(0..<count))
-      var sums = sums.extracting(0..<count)
+      var sums = sums._mutatingExtracting(0..<count)
       for i in 0..<count { sums[i] += f(x[i], mean[i]) }
     }
     return folded(line)
@@ -82,7 +82,7 @@ struct MapLoops {
     forEachStretch(image, of: x.count) { start, count in
       let (a, b) = (a.extracting(0..<count), b.extracting(0..<count))
       let x = x.extracting(start..<start + count)
-      var y = y.extracting(distance + start..<distance + start + count)
+      var y = y._mutatingExtracting(distance + start..<distance + start + count)
       for i in 0..<count {
         let s = a[i] * x[i] + b[i]
         y[i] = s * Elementary.sigmoid(s)
@@ -111,9 +111,9 @@ struct MapLoops {
       )
       let x = x.extracting(start..<start + count)
       let dy = dy.extracting(start..<start + count)
-      var d = d.extracting(start..<start + count)
-      var sums = sums.extracting(0..<count)
-      var products = products.extracting(0..<count)
+      var d = d._mutatingExtracting(start..<start + count)
+      var sums = sums._mutatingExtracting(0..<count)
+      var products = products._mutatingExtracting(0..<count)
       for i in 0..<count {
         let derivative = dy[i] * SiLU.derivative(a[i] * x[i] + b[i])
         d[i] = derivative
@@ -136,7 +136,7 @@ struct MapLoops {
     forEachStretch(image, of: min(x.count, d.count)) { start, count in
       let (a, b, c) = (a.extracting(0..<count), b.extracting(0..<count), c.extracting(0..<count))
       let x = x.extracting(start..<start + count)
-      var d = d.extracting(start..<start + count)
+      var d = d._mutatingExtracting(start..<start + count)
       for i in 0..<count { d[i] = a[i] * d[i] + b[i] * x[i] + c[i] }
     }
   }
@@ -146,7 +146,7 @@ struct MapLoops {
     let numbers = numbers(image, of: min(other.count, d.count))
     let other = other.span.extracting(numbers)
     var whole = d.mutableSpan
-    var d = whole.extracting(numbers)
+    var d = whole._mutatingExtracting(numbers)
     for i in d.indices { d[i] += other[i] }
   }
 

@@ -76,9 +76,9 @@ struct MapPart: Sendable {
         let from = (line / 2 * width + j) * channels
         let to = 2 * (line * width + j) * channels
         let x = maps.extracting(from..<from + channels)
-        var left = sums.extracting(to..<to + channels)
+        var left = sums._mutatingExtracting(to..<to + channels)
         for i in 0..<channels { left[i] += x[i] }
-        var right = sums.extracting(to + channels..<to + 2 * channels)
+        var right = sums._mutatingExtracting(to + channels..<to + 2 * channels)
         for i in 0..<channels { right[i] += x[i] }
       }
     }
@@ -101,7 +101,7 @@ struct MapPart: Sendable {
         let b = maps.extracting(upper + all..<upper + all + count)
         let c = maps.extracting(lower..<lower + count)
         let d = maps.extracting(lower + all..<lower + all + count)
-        var sum = sums.extracting(to..<to + count)
+        var sum = sums._mutatingExtracting(to..<to + count)
         for i in 0..<count { sum[i] = (a[i] + b[i]) + (c[i] + d[i]) }
       }
     }

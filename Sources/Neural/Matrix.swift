@@ -104,7 +104,9 @@ public struct Matrix: Equatable, Sendable {
     let x = elements.span
     for row in 0..<rows {
       let (start, from) = (row * count, row * width + first)
-      for i in 0..<count { taken[start + i] = x[from + i] }
+      let x = x.extracting(from..<from + count)
+      var taken = taken._mutatingExtracting(start..<start + count)
+      for i in 0..<count { taken[i] = x[i] }
     }
     return part
   }
@@ -126,9 +128,12 @@ public struct Matrix: Equatable, Sendable {
     var joined = both.elements.mutableSpan
     let (x, y) = (elements.span, right.elements.span)
     for row in 0..<rows {
-      let (start, from, other) = (row * (a + b), row * a, row * b)
-      for i in 0..<a { joined[start + i] = x[from + i] }
-      for i in 0..<b { joined[start + a + i] = y[other + i] }
+      let start = row * (a + b)
+      let (x, y) = (x.extracting(row * a..<(row + 1) * a), y.extracting(row * b..<(row + 1) * b))
+      var left = joined._mutatingExtracting(start..<start + a)
+      for i in 0..<a { left[i] = x[i] }
+      var right = joined._mutatingExtracting(start + a..<start + a + b)
+      for i in 0..<b { right[i] = y[i] }
     }
     return both
   }

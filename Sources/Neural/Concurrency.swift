@@ -3,7 +3,7 @@ import Dispatch
 import Synchronization
 
 /// Calls `body` for 0, 1, …, `count - 1` on at most `threads` threads and returns the results in
-/// order. Thread `w` takes w, w + threads, …; what is computed does not depend on `threads`.
+/// order. A thread that is free takes the next index; what is computed does not depend on `threads`.
 ///
 /// - Throws: the error of the lowest index that failed.
 public func concurrently<Result: Sendable>(
@@ -12,8 +12,11 @@ public func concurrently<Result: Sendable>(
   let workers = max(1, min(threads, count))
   guard workers > 1 else { return try (0..<count).map(body) }
   let results = Mutex([Swift.Result<Result, any Error>?](repeating: nil, count: count))
-  DispatchQueue.concurrentPerform(iterations: workers) { worker in
-    for index in stride(from: worker, to: count, by: workers) {
+  let next = Atomic(0)
+  DispatchQueue.concurrentPerform(iterations: workers) { _ in
+    while true {
+      let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+      guard index < count else { return }
       let result = Swift.Result { try body(index) }
       results.withLock { $0[index] = result }
     }

@@ -42,6 +42,13 @@ public struct Matrix: Equatable, Sendable {
     if self.rows != rows || self.columns != columns { self = Matrix(unset: rows, columns) }
   }
 
+  /// Leaves an empty matrix behind and returns what it was.
+  mutating func detached() -> Matrix {
+    var taken = Matrix(0, 0)
+    swap(&taken, &self)
+    return taken
+  }
+
   func hasShape(of other: Matrix) -> Bool { rows == other.rows && columns == other.columns }
 
   /// The same numbers in rows of another width: maps as images, and images as maps.

@@ -117,23 +117,3 @@ extension Parameterized {
     return copy
   }
 }
-
-/// Where the derivatives of one lane's loss with respect to every parameter add up.
-public struct Gradients: Sendable {
-  var slots: [Matrix]
-
-  /// Zeros for every parameter of `network`.
-  public init(of network: some Parameterized) {
-    var slots: [Matrix] = []
-    network.forEachParameter { _, parameter in
-      precondition(parameter.slot == slots.count, "parameters are visited in their order of making")
-      slots.append(Matrix(parameter.value.rows, parameter.value.columns))
-    }
-    self.slots = slots
-  }
-
-  public subscript(_ parameter: Parameter) -> Matrix {
-    get { slots[parameter.slot] }
-    _modify { yield &slots[parameter.slot] }
-  }
-}

@@ -7,7 +7,7 @@ public protocol ProductOperand {
 }
 
 /// A matrix read as its transpose; nothing is moved.
-public struct Transposed: ProductOperand {
+public struct Transposed: ProductOperand, Sendable {
   public let matrix: Matrix
   public var isTransposed: Bool { true }
 }

@@ -100,7 +100,7 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
     var tensors: [String: Tensor] = [:]
     network.forEachParameter { name, parameter in
       tensors["parameter/\(name)"] = Tensor(parameter.value)
-      tensors["gradient/\(name)"] = Tensor(gradients[parameter])
+      tensors["gradient/\(name)"] = Tensor(gradients[parameter].value)
     }
     for (name, value) in inputs { tensors["input/\(name)"] = Tensor(value) }
     for (name, value) in results { tensors["result/\(name)"] = Tensor(value) }

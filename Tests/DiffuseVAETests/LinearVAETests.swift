@@ -46,7 +46,6 @@ import Testing
     var vae = VAE(settings, pixels: 6, seed: 3)
     var stage = StageSettings()
     (stage.rate, stage.finalRatio) = (0.02, 0.001)
-    let lane = Lane(of: vae)
     var adamW = AdamW()
     adamW.maximumNorm = .infinity
     let steps = 8000
@@ -54,9 +53,10 @@ import Testing
       let slice = Slice(
         examples: Self.data, rows: 0..<Self.data.rows, batch: Self.data.rows, seed: 4, step: step)
       let residuals = VAEObjective().forward(vae, slice).residuals
-      lane.gradients.withLock { [vae] in VAEObjective().backward(vae, residuals, &$0) }
+      var gradients = Gradients(of: vae)
+      VAEObjective().backward(vae, residuals, &gradients)
       let rate = Float(stage.rate(at: step, of: steps))
-      _ = try adamW.update(&vae, lanes: [lane], step: step, rate: rate, threads: 1)
+      _ = try adamW.update(&vae, lanes: [gradients], step: step, rate: rate, threads: 1)
     }
     return vae.averaged
   }

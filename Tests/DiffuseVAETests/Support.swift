@@ -69,7 +69,7 @@ func worstGradientError<Goal: Objective>(
   objective.backward(network, objective.forward(network, slice).residuals, &gradients)
   var errors: [String: Double] = [:]
   network.forEachParameter { name, parameter in
-    let gradient = gradients[parameter]
+    let gradient = gradients[parameter].value
     let norm = gradient.squaredNorm.squareRoot()
     var directions = (0..<2).map { normal(gradient.rows, gradient.columns, seed: $0) }
     if norm > 0 { directions.append(gradient) }

@@ -82,7 +82,7 @@ import Testing
     let biases = [0.037232, 0.061990, 0.139946, 0.255658, 0.514813]
     var index = 0
     network.forEachParameter { name, parameter in
-      let gradient = gradients[parameter]
+      let gradient = gradients[parameter].value
       let norm = gradient.squaredNorm.squareRoot()
       if name.hasSuffix("bias") {
         #expect(abs(norm - biases[index / 2]) < 5e-6, "\(name)")

@@ -52,15 +52,13 @@ import Testing
     var point = Point(p: source.constant(1, 3))
     point.p.value.elements = [1, -2, 0.5]
     point.p.average = point.p.value
-    let lanes = [Lane(of: point), Lane(of: point)]
     var adamW = AdamW()
     (adamW.weightDecay, adamW.maximumNorm, adamW.averageDecay) = (0.1, 3, 0.9)
     for (step, expected) in Self.expected.enumerated() {
       let (first, second) = (Float(step) - 2.5, Matrix(1, 3, [0, 0.5, 1]))
-      lanes[0].gradients.withLock { [p = point.p] in
-        $0[p].add(first, Matrix(1, 3, [1, 0.25, -2]))
-      }
-      lanes[1].gradients.withLock { [p = point.p] in $0[p].add(second) }
+      var lanes = [Gradients(of: point), Gradients(of: point)]
+      lanes[0][point.p].sum.add(first, Matrix(1, 3, [1, 0.25, -2]))
+      lanes[1][point.p].add(second)
       let norm = try adamW.update(&point, lanes: lanes, step: step, rate: 0.1, threads: 2)
       #expect(abs(norm - expected.norm) < 2e-6 * expected.norm, "step \(step)")
       for (found, expected) in [
@@ -72,29 +70,25 @@ import Testing
     }
   }
 
-  @Test("An update gives the same bits on 1, 2 and 3 threads, and clears the gradients")
+  @Test("Updates give the same bits on 1 to 4 threads")
   func threads() throws {
     var source = ParameterSource(seed: 1)
     let network = MLP([20, 33, 41, 7], &source)
     func trained(threads: Int) throws -> MLP {
       var network = network
-      let lanes = (0..<3).map { _ in Lane(of: network) }
       for step in 0..<4 {
-        _ = try concurrently(lanes.count, threads: threads) { [network] lane in
-          lanes[lane].gradients.withLock { gradients in
-            let (y, residuals) = network.forward(normal(5, 20, seed: UInt64(step * 3 + lane)))
-            network.backwardFromData(y, residuals, &gradients)
-          }
+        let lanes = try concurrently(3, threads: threads) { [network] lane in
+          var gradients = Gradients(of: network)
+          let (y, residuals) = network.forward(normal(5, 20, seed: UInt64(step * 3 + lane)))
+          network.backwardFromData(y, residuals, &gradients)
+          return gradients
         }
         _ = try AdamW().update(&network, lanes: lanes, step: step, rate: 0.01, threads: threads)
-      }
-      for lane in lanes {
-        #expect(lane.gradients.withLock { $0.slots.allSatisfy { $0.squaredNorm == 0 } })
       }
       return network
     }
     let once = try trained(threads: 1)
-    for threads in 2...3 {
+    for threads in 2...4 {
       let again = try trained(threads: threads)
       zip(parameters(once), parameters(again)).forEach { #expect($0 == $1) }
     }
@@ -106,10 +100,35 @@ import Testing
     var source = ParameterSource(seed: 1)
     var layer = Linear(3, 2, &source)
     let before = parameters(layer)
-    let lanes = [Lane(of: layer)]
-    lanes[0].gradients.withLock { [layer] in $0[layer.weight].elements[1] = .nan }
-    #expect(try !AdamW().update(&layer, lanes: lanes, step: 0, rate: 1, threads: 1).isFinite)
+    var gradients = Gradients(of: layer)
+    gradients[layer.weight].sum.elements[1] = .nan
+    #expect(try !AdamW().update(&layer, lanes: [gradients], step: 0, rate: 1, threads: 1).isFinite)
     #expect(parameters(layer) == before)
+  }
+
+  @Test("A gradient is the sum of all lanes' matrices and products, whatever was computed at once")
+  func sum() {
+    var source = ParameterSource(seed: 1)
+    let point = Point(p: source.constant(6, 5))
+    #expect(Gradients(of: point)[point.p].value == Matrix(6, 5))
+    let addend = normal(6, 5, seed: 1)
+    var expected = Matrix(6, 5)
+    var lanes: [Gradient] = []
+    // Factors that are smaller than the product, and larger ones.
+    for (lane, rows) in [[1, 9], [], [9, 2, 1], [2]].enumerated() {
+      var gradients = Gradients(of: point)
+      for rows in rows {
+        let (a, b) = (normal(rows, 6, seed: UInt64(lane)), normal(rows, 5, seed: UInt64(9 + rows)))
+        gradients[point.p].add(product: a.transposed, b)
+        expected.add(product: a.transposed, b)
+      }
+      if lane == 2 {
+        gradients[point.p].add(addend)
+        expected.add(addend)
+      }
+      lanes.append(gradients[point.p])
+    }
+    #expect(distance(Gradient.value(of: lanes), expected) < 1e-5)
   }
 
   /// All arrays of each parameter.

@@ -81,7 +81,7 @@ import Testing
       let scale = (y.squaredNorm * dy.squaredNorm).squareRoot()
       #expect(abs(dy.dot(y) - dx.dot(x)) < 1e-6 * scale, "stride \(stride), \(outputs) outputs")
       // <dW, W> is the same sum.
-      let dWeight = gradients[layer.weight]
+      let dWeight = gradients[layer.weight].value
       #expect(abs(dy.dot(y) - dWeight.dot(layer.weight.value)) < 1e-6 * scale)
     }
   }
@@ -135,8 +135,8 @@ import Testing
         dy.rows(image * outputPixels..<(image + 1) * outputPixels), x.rows(pixels), &parts)
       #expect(distance(part, dx.rows(pixels)) < 1e-5)
     }
-    #expect(distance(whole[layer.weight], parts[layer.weight]) < 1e-3)
-    #expect(distance(whole[layer.bias], parts[layer.bias]) < 1e-3)
+    #expect(distance(whole[layer.weight].value, parts[layer.weight].value) < 1e-3)
+    #expect(distance(whole[layer.bias].value, parts[layer.bias].value) < 1e-3)
   }
 
   @Test("A prepared convolution computes the same numbers, until its weights change")
@@ -153,7 +153,7 @@ import Testing
     func results(_ layer: Convolution3x3) -> [Matrix] {
       var gradients = Gradients(of: layer)
       let dx = layer.backward(dy, x, &gradients)
-      return [layer(x), dx, gradients[layer.weight], gradients[layer.bias]]
+      return [layer(x), dx, gradients[layer.weight].value, gradients[layer.bias].value]
     }
     #expect(results(layer) == results(plain))
     layer.visitParameters { $1.value.scale(2) }

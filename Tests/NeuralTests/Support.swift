@@ -52,7 +52,8 @@ func worstGradientError<Network: Parameterized>(
     }
   }
   network.forEachParameter { name, parameter in
-    errors[name] = worstSlopeError(at: parameter.value, gradient: gradients[parameter]) { moved in
+    let gradient = gradients[parameter].value
+    errors[name] = worstSlopeError(at: parameter.value, gradient: gradient) { moved in
       var changed = network
       changed.visitParameters { if $0 == name { $1.value = moved } }
       return forward(changed, inputs).dot(c)

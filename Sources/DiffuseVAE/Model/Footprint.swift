@@ -8,7 +8,7 @@ package struct Footprint {
   package var parameters = 0
   /// Numbers that are kept besides.
   var constants = 0
-  /// Numbers that every lane of a training makes of the weights, to compute with.
+  /// Numbers that a training makes of the weights, to compute with.
   var prepared = 0
   /// Numbers that one image takes in training, about: what it leaves behind for `backward`, most
   /// of all.
@@ -134,16 +134,17 @@ extension Configuration {
     let footprint = footprint(of: stage, shape: shape)
     let batch = settings(of: stage).batch
     let lanes = min(training.lanes, batch)
-    // Value, two moments and average, and a gradient for each lane.
-    let state = footprint.parameters * (4 + lanes) + footprint.constants
+    // Value, two moments, and average.
+    let state = footprint.parameters * 4 + footprint.constants
     let frozen = stage != .vae && hasVAE ? vae.footprint(pixels: shape.count).parameters : 0
     let together = stage == .denoiser ? denoiser.kind.network.together : .max
     let atWork = min(lanes, threads)
     let images = atWork * min((batch + lanes - 1) / lanes, together)
+    let residuals = images * footprint.residualsPerImage
+    // When the gradient is summed up, half of what images take is left: the factors of its products.
+    let passing = max(residuals, footprint.parameters + residuals / 2)
     let program = 8 << 20
-    return 4
-      * (state + frozen + atWork * footprint.prepared + images * footprint.residualsPerImage
-        + program)
+    return 4 * (state + frozen + footprint.prepared + passing + program)
   }
 }
 

@@ -32,7 +32,7 @@ package struct Trainer<Goal: Objective> {
   package private(set) var step = 0
 
   private let examples: any Examples
-  private let lanes: [Lane]
+  private let lanes: Int
   private let optimizer: AdamW
   private var order: (epoch: Int, indices: [Int]) = (-1, [])
 
@@ -65,7 +65,7 @@ package struct Trainer<Goal: Objective> {
     self.seed = seed
     self.threads = threads
     self.step = step
-    self.lanes = (0..<min(lanes, settings.batch)).map { _ in Lane(of: network) }
+    self.lanes = min(lanes, settings.batch)
     totalSteps = settings.totalSteps(images: examples.count)
     var optimizer = AdamW()
     optimizer.weightDecay = Float(settings.weightDecay)
@@ -84,25 +84,7 @@ package struct Trainer<Goal: Objective> {
   /// - Throws: ``UserError`` when the loss or the gradient is not finite; the network is then as
   ///   it was.
   package mutating func advance() throws -> Report {
-    let indices = nextBatch()
-    let (count, batch, step) = (lanes.count, settings.batch, step)
-    let shares = try concurrently(count, threads: threads) {
-      [objective, network, examples, lanes, seed] lane in
-      let rows = lane * batch / count..<(lane + 1) * batch / count
-      let network = network.prepared(training: true)
-      var terms = objective.zeros
-      for part in rows.parts(of: objective.together) {
-        let chosen = Array(indices[part])
-        let slice = Slice(
-          examples: examples.rows(at: chosen), indices: chosen, rows: part, batch: batch,
-          seed: seed, step: step)
-        let (shares, residuals) = objective.forward(network, slice)
-        lanes[lane].gradients.withLock { objective.backward(network, residuals, &$0) }
-        terms = sum(terms, shares)
-      }
-      return terms
-    }
-    let terms = shares.reduce(objective.zeros, sum)
+    let (terms, gradients) = try differentiate(nextBatch())
     func diverged(_ what: String) -> UserError {
       UserError(
         "training diverged at step \(step): \(what). A lower rate, or a smaller clip, may help.")
@@ -111,20 +93,45 @@ package struct Trainer<Goal: Objective> {
     let rate = settings.rate(at: step, of: totalSteps)
     // Does nothing when the norm is not finite.
     let norm = try optimizer.update(
-      &network, lanes: lanes, step: step, rate: Float(rate), threads: threads)
+      &network, lanes: consume gradients, step: step, rate: Float(rate), threads: threads)
     guard norm.isFinite else { throw diverged("the gradient's norm is \(norm)") }
     self.step += 1
     return Report(terms: terms, rate: rate, norm: norm)
   }
 
+  /// The loss's terms for the examples of these numbers, and the gradients that each lane finds.
+  private func differentiate(
+    _ indices: [Int]
+  ) throws -> (terms: [Double], gradients: [Gradients]) {
+    let network = network.prepared(training: true)
+    let zeros = Gradients(of: network)
+    let (count, batch) = (lanes, indices.count)
+    let shares = try concurrently(count, threads: threads) {
+      [objective, examples, seed, step] lane in
+      let rows = lane * batch / count..<(lane + 1) * batch / count
+      var (terms, gradients) = (objective.zeros, zeros)
+      for part in rows.parts(of: objective.together) {
+        let chosen = Array(indices[part])
+        let slice = Slice(
+          examples: examples.rows(at: chosen), indices: chosen, rows: part, batch: batch,
+          seed: seed, step: step)
+        let (shares, residuals) = objective.forward(network, slice)
+        objective.backward(network, consume residuals, &gradients)
+        terms = sum(terms, shares)
+      }
+      return (terms: terms, gradients: gradients)
+    }
+    return (shares.map(\.terms).reduce(objective.zeros, sum), shares.map(\.gradients))
+  }
+
   /// The means of the loss's terms over other examples, by the averaged weights. Where images take
   /// much memory, no more of them at a time than an update has.
   func evaluate(on examples: some Examples) throws -> [Double] {
-    let part = max(1, settings.batch / lanes.count)
+    let part = max(1, settings.batch / lanes)
     return try means(
       of: objective, network.averaged, over: examples,
       together: objective.together < .max ? part : 128, seed: seed,
-      threads: min(threads, lanes.count))
+      threads: min(threads, lanes))
   }
 
   /// Every epoch has its own order; what does not fill a batch at its end is left out.

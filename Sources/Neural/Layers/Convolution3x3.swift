@@ -77,12 +77,12 @@ public struct Convolution3x3: Layer {
   public func backward(_ dy: Matrix, _ x: Matrix, _ gradients: inout Gradients) -> Matrix {
     gradients[bias].add(rowsOf: dy)
     return switch lowering {
-    case .gathered(let way): way.backward(dy, x, weight.value, &gradients[weight])
-    case .scattered(let way): way.backward(dy, x, weight.value, &gradients[weight])
+    case .gathered(let way): way.backward(dy, x, weight.value, &gradients[weight].sum)
+    case .scattered(let way): way.backward(dy, x, weight.value, &gradients[weight].sum)
     case .winograd(let way):
       way.backward(
         dy, x, kernels?.backward ?? way.kernels(weight.value, inputsFirst: false),
-        &gradients[weight])
+        &gradients[weight].sum)
     }
   }
 
@@ -92,7 +92,7 @@ public struct Convolution3x3: Layer {
       return
     }
     gradients[bias].add(rowsOf: dy)
-    way.addWeightDerivative(dy, x, to: &gradients[weight])
+    way.addWeightDerivative(dy, x, to: &gradients[weight].sum)
   }
 
   public mutating func prepare(training: Bool) {

@@ -26,7 +26,7 @@ public protocol Denoiser: Parameterized {
 
   /// Adds the derivatives of the loss, whose derivative by the output is `dOutput`. Inputs are
   /// data: no derivative is computed for them.
-  func backward(_ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients)
+  func backward(_ dOutput: Matrix, _ residuals: consuming Residuals, _ gradients: inout Gradients)
 }
 
 extension Denoiser {

@@ -18,7 +18,7 @@ public struct MLPDenoiser: ConfiguredDenoiser {
   public struct Residuals: Sendable {
     let time: TimeEmbedding.Residuals
     let input: Matrix
-    let blocks: [ModulatedBlock.Residuals]
+    var blocks: [ModulatedBlock.Residuals]
     let norm: LayerNorm.Residuals
     let output: Matrix
   }
@@ -74,12 +74,15 @@ public struct MLPDenoiser: ConfiguredDenoiser {
     return output(LayerNorm()(h))
   }
 
-  public func backward(_ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients) {
+  public func backward(
+    _ dOutput: Matrix, _ residuals: consuming Residuals, _ gradients: inout Gradients
+  ) {
     var dh = output.backward(dOutput, residuals.output, &gradients)
     dh = LayerNorm().backward(dh, residuals.norm, &gradients)
     var de = Matrix(dh.rows, time.width)
-    for (block, residuals) in zip(blocks, residuals.blocks).reversed() {
-      let (dx, dEmbedding) = block.backward(dh, residuals, &gradients)
+    for block in blocks.reversed() {
+      // What a block has left behind is given up: as much comes into being on the way back.
+      let (dx, dEmbedding) = block.backward(dh, residuals.blocks.removeLast(), &gradients)
       de.add(dEmbedding)
       dh = dx
     }

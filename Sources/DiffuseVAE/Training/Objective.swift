@@ -17,7 +17,10 @@ package protocol Objective: Sendable {
   func forward(_ network: Network, _ slice: Slice) -> (terms: [Double], residuals: Residuals)
 
   /// Adds the derivatives of the first term.
-  func backward(_ network: Network, _ residuals: Residuals, _ gradients: inout Gradients)
+  ///
+  /// - Parameter residuals: may be given up part by part, as they are used.
+  func backward(
+    _ network: Network, _ residuals: consuming Residuals, _ gradients: inout Gradients)
 }
 
 extension Objective {
@@ -121,8 +124,10 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
     let derivative: Matrix
   }
 
-  package func backward(_ network: Network, _ residuals: Residuals, _ gradients: inout Gradients) {
-    network.backward(residuals.derivative, residuals.network, &gradients)
+  package func backward(
+    _ network: Network, _ residuals: consuming Residuals, _ gradients: inout Gradients
+  ) {
+    network.backward(residuals.derivative, (consume residuals).network, &gradients)
   }
 }
 
@@ -161,9 +166,9 @@ struct LatentObjective: Objective {
   }
 
   func backward(
-    _ network: MLPDenoiser, _ residuals: DiffusionObjective<MLPDenoiser>.Residuals,
+    _ network: MLPDenoiser, _ residuals: consuming DiffusionObjective<MLPDenoiser>.Residuals,
     _ gradients: inout Gradients
   ) {
-    network.backward(residuals.derivative, residuals.network, &gradients)
+    network.backward(residuals.derivative, (consume residuals).network, &gradients)
   }
 }

@@ -11,7 +11,7 @@ public struct ModulatedBlock: Parameterized {
 
   public struct Residuals: Sendable {
     let e: Matrix
-    let modulation: Matrix  // [batch, 3·width]
+    var modulation: Matrix  // [batch, 3·width]
     let norm: LayerNorm.Residuals
     let modulated: Matrix
     let sum: Matrix  // A(…), before SiLU
@@ -64,20 +64,20 @@ public struct ModulatedBlock: Parameterized {
 
   /// - Returns: derivatives of the loss by `h` and by `e`.
   public func backward(
-    _ dy: Matrix, _ residuals: Residuals, _ gradients: inout Gradients
+    _ dy: Matrix, _ residuals: consuming Residuals, _ gradients: inout Gradients
   ) -> (dh: Matrix, de: Matrix) {
-    let (r, m, width) = (residuals, residuals.modulation, dy.columns)
-    var dm = Matrix(m.rows, m.columns)
-    var dh = dy  // becomes the derivative of each inner stage in turn
-    gateDerivatives(&dh.elements, &dm.elements, r.branch.elements, m.elements, width: width)
+    // `m` and `dh` become the derivatives by the modulation and by each inner stage in turn.
+    var (m, dh) = (residuals.modulation.detached(), dy)
+    let (r, width) = (residuals, dy.columns)
+    gateDerivatives(&dh.elements, &m.elements, r.branch.elements, width: width)
     dh = outer.backward(dh, r.activated, &gradients)
     r.dropout?.apply(to: &dh)
     dh = SiLU().backward(dh, r.sum, &gradients)
     dh = inner.backward(dh, r.modulated, &gradients)
-    modulationDerivatives(&dh.elements, &dm.elements, r.norm.y.elements, m.elements, width: width)
+    modulationDerivatives(&dh.elements, &m.elements, r.norm.y.elements, width: width)
     dh = LayerNorm().backward(dh, r.norm, &gradients)
     dh.add(dy)
-    return (dh, modulation.backward(dm, r.e, &gradients))
+    return (dh, modulation.backward(m, r.e, &gradients))
   }
 
   public mutating func visit(
@@ -127,43 +127,44 @@ private func addGated(_ y: inout [Float], _ branch: [Float], _ m: [Float], width
   }
 }
 
-/// From d = dy: `dgate = d ⊙ branch`, then `d = d ⊙ gate`.
+/// From d = dy: `dgate = d ⊙ branch`, in the gate's place, and `d = d ⊙ gate`.
 private func gateDerivatives(
-  _ d: inout [Float], _ dm: inout [Float], _ branch: [Float], _ m: [Float], width: Int
+  _ d: inout [Float], _ m: inout [Float], _ branch: [Float], width: Int
 ) {
   let began = WorkClock.start()
   defer { WorkClock.stop(.activation, since: began) }
-  precondition(branch.count == d.count && m.count == 3 * d.count && dm.count == m.count)
+  precondition(branch.count == d.count && m.count == 3 * d.count)
   var d = d.mutableSpan
-  var dm = dm.mutableSpan
+  var m = m.mutableSpan
   let branch = branch.span
-  let m = m.span
   for start in stride(from: 0, to: d.count, by: width) {
     let gate = 3 * start + 2 * width
     for i in 0..<width {
-      dm[gate + i] = d[start + i] * branch[start + i]
-      d[start + i] *= m[gate + i]
+      let (dy, factor) = (d[start + i], m[gate + i])
+      m[gate + i] = dy * branch[start + i]
+      d[start + i] = dy * factor
     }
   }
 }
 
-/// From d, the derivative by the modulated: `dshift = d`, `dscale = d ⊙ x`, `d = d (1 + scale)`.
+/// From d, the derivative by the modulated: `dshift = d` and `dscale = d ⊙ x`, in the places of shift
+/// and scale, and `d = d (1 + scale)`.
 private func modulationDerivatives(
-  _ d: inout [Float], _ dm: inout [Float], _ x: [Float], _ m: [Float], width: Int
+  _ d: inout [Float], _ m: inout [Float], _ x: [Float], width: Int
 ) {
   let began = WorkClock.start()
   defer { WorkClock.stop(.activation, since: began) }
-  precondition(x.count == d.count && m.count == 3 * d.count && dm.count == m.count)
+  precondition(x.count == d.count && m.count == 3 * d.count)
   var d = d.mutableSpan
-  var dm = dm.mutableSpan
+  var m = m.mutableSpan
   let x = x.span
-  let m = m.span
   for start in stride(from: 0, to: d.count, by: width) {
     let (shift, scale) = (3 * start, 3 * start + width)
     for i in 0..<width {
-      dm[shift + i] = d[start + i]
-      dm[scale + i] = d[start + i] * x[start + i]
-      d[start + i] *= 1 + m[scale + i]
+      let (dy, factor) = (d[start + i], 1 + m[scale + i])
+      m[shift + i] = dy
+      m[scale + i] = dy * x[start + i]
+      d[start + i] = dy * factor
     }
   }
 }

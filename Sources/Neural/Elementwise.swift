@@ -6,8 +6,20 @@ import RealModule
 extension Matrix {
   /// `f(x)` for every element `x`.
   @inline(__always) func map(_ f: (Float) -> Float) -> Matrix {
-    var result = self
-    result.update(f)
+    var result = Matrix(unset: rows, columns)
+    var y = result.elements.mutableSpan
+    let x = elements.span
+    for i in x.indices { y[i] = f(x[i]) }
+    return result
+  }
+
+  /// `f(x, y)` for every element `x`, `y` being the element of `other` in its place.
+  @inline(__always) func map(with other: Matrix, _ f: (Float, Float) -> Float) -> Matrix {
+    precondition(hasShape(of: other), "element by element takes two matrices of one shape")
+    var result = Matrix(unset: rows, columns)
+    var z = result.elements.mutableSpan
+    let (x, y) = (elements.span, other.elements.span)
+    for i in x.indices { z[i] = f(x[i], y[i]) }
     return result
   }
 

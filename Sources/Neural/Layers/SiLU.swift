@@ -11,9 +11,7 @@ public struct SiLU: Layer {
   public func backward(_ dy: Matrix, _ x: Matrix, _ gradients: inout Gradients) -> Matrix {
     let began = WorkClock.start()
     defer { WorkClock.stop(.activation, since: began) }
-    var dx = dy
-    dx.update(with: x) { dy, x in dy * Self.derivative(x) }
-    return dx
+    return dy.map(with: x) { dy, x in dy * Self.derivative(x) }
   }
 
   /// `σ(x) (1 + x (1 - σ(x)))`

@@ -7,10 +7,7 @@
 public func crossEntropy(
   logits: Matrix, targets: Matrix
 ) -> (loss: Double, derivative: Matrix) {
-  precondition(logits.hasShape(of: targets))
-  var derivative = logits
-  derivative.update(with: targets) { l, x in Elementary.sigmoid(l) - x }
-  var terms = logits
-  terms.update(with: targets) { l, x in Elementary.softplus(l) - x * l }
+  let terms = logits.map(with: targets) { l, x in Elementary.softplus(l) - x * l }
+  let derivative = logits.map(with: targets) { l, x in Elementary.sigmoid(l) - x }
   return (terms.elements.sum, derivative)
 }

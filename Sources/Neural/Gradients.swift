@@ -62,10 +62,15 @@ public struct Gradient: Sendable {
 
   /// The sum of what the lanes have found, in their order.
   static func value(of lanes: [Gradient]) -> Matrix {
+    // Nil stands for zeros, which nothing is added to.
     var sum: Matrix?
     for lane in lanes {
-      if !lane.known.elements.isEmpty, sum?.add(lane.known) == nil { sum = lane.known }
-      for (a, b) in lane.products where sum?.add(product: a, b) == nil { sum = a * b }
+      if !lane.known.elements.isEmpty {
+        if sum == nil { sum = lane.known } else { sum?.add(lane.known) }
+      }
+      for (a, b) in lane.products {
+        if sum == nil { sum = a * b } else { sum?.add(product: a, b) }
+      }
     }
     return sum ?? lanes.first?.sum ?? Matrix(0, 0)
   }

@@ -6,13 +6,16 @@ import PackageDescription
 // `-fno-math-errno`: without it a square root is a call on Linux and no loop around it vectorises.
 #if arch(x86_64)
   /// `x86-64-v4`, AVX-512, if this machine has it, else `x86-64-v3`, AVX2; or what the environment
-  /// says, for a program that is to run on another machine.
+  /// says, one of these two, for a program that is to run on another machine.
   let level: String = {
-    if let chosen = Context.environment["DIFFUSEVAE_MARCH"] { return chosen }
+    let (some, wide) = ("x86-64-v3", "x86-64-v4")
+    if let chosen = Context.environment["DIFFUSEVAE_MARCH"], !chosen.isEmpty {
+      return chosen == wide ? wide : some
+    }
     let processor = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
     let words = Set(processor.components(separatedBy: .whitespacesAndNewlines))
     return words.isSuperset(of: ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"])
-      ? "x86-64-v4" : "x86-64-v3"
+      ? wide : some
   }()
   // The last of these lets loops use the whole width of AVX-512, too.
   let machine = [

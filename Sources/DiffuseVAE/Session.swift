@@ -28,6 +28,12 @@ public enum Session {
     return Logger(label: command)
   }
 
+  /// Whether a processor described by that, Linux's `/proc/cpuinfo`, has what x86-64-v4 stands for.
+  static func hasAVX512(_ description: String) -> Bool {
+    Set(description.components(separatedBy: .whitespacesAndNewlines))
+      .isSuperset(of: ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"])
+  }
+
   /// An error now rather than an illegal instruction later. This target itself is compiled for any
   /// processor.
   private static func checkProcessor() throws {
@@ -35,8 +41,7 @@ public enum Session {
       guard let processor = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8) else {
         return
       }
-      let words = Set(processor.components(separatedBy: .whitespacesAndNewlines))
-      guard words.isSuperset(of: ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"]) else {
+      guard hasAVX512(processor) else {
         throw UserError(
           """
           this program was built for processors with AVX-512, which this one lacks; build it with \

@@ -71,8 +71,9 @@ private struct Work {
 
   /// Returns the squared norm of the sum.
   mutating func sumLanes() -> Double {
-    gradient = Gradient.value(of: lanes)
-    lanes = []
+    var found: [Gradient] = []
+    swap(&found, &lanes)
+    gradient = Gradient.value(of: found)
     let began = WorkClock.start()
     defer { WorkClock.stop(.optimizer, since: began) }
     return gradient.squaredNorm

@@ -24,18 +24,20 @@ public struct Gradients: Sendable {
 
 /// Derivatives with respect to one parameter: a sum of matrices and products.
 ///
-/// A product that is larger than its factors is not computed before ``value(of:)``: then all lanes'
-/// are added up in one place, rather than in one for each lane.
+/// Products that are larger than their factors, all together, are not computed before
+/// ``value(of:)``: then all lanes' are added up in one place, rather than in one for each lane.
 public struct Gradient: Sendable {
   private let rows, columns: Int
   /// What is added up already; empty, which stands for zeros, if nothing is.
   private var known = Matrix(0, 0)
   private var products: [(a: Transposed, b: Matrix)] = []
+  /// Numbers of all factors of ``products``: fewer than the parameter has.
+  private(set) var waiting = 0
 
   fileprivate init(_ rows: Int, _ columns: Int) { (self.rows, self.columns) = (rows, columns) }
 
-  /// For what adds to a matrix in ways of its own.
-  public var sum: Matrix {
+  /// What is added up already, for what adds to a matrix in ways of its own.
+  var sum: Matrix {
     get { known.elements.isEmpty ? Matrix(rows, columns) : known }
     _modify {
       if known.elements.isEmpty { known = Matrix(rows, columns) }
@@ -51,28 +53,34 @@ public struct Gradient: Sendable {
 
   /// `self += a b`
   public mutating func add(product a: Transposed, _ b: Matrix) {
-    if a.matrix.elements.count + b.elements.count < rows * columns {
-      products.append((a, b))
-    } else {
-      sum.add(product: a, b)
-    }
+    precondition(
+      a.matrix.columns == rows && b.columns == columns && a.matrix.rows == b.rows,
+      "the derivative of another parameter")
+    products.append((a, b))
+    waiting += a.matrix.elements.count + b.elements.count
+    guard waiting >= rows * columns else { return }
+    for (a, b) in products { sum.add(product: a, b) }
+    (products, waiting) = ([], 0)
   }
 
   public var value: Matrix { Self.value(of: [self]) }
 
   /// The sum of what the lanes have found, in their order.
-  static func value(of lanes: [Gradient]) -> Matrix {
-    // Nil stands for zeros, which nothing is added to.
-    var sum: Matrix?
-    for lane in lanes {
-      if !lane.known.elements.isEmpty {
-        if sum == nil { sum = lane.known } else { sum?.add(lane.known) }
+  static func value(of lanes: consuming [Gradient]) -> Matrix {
+    // The first that there is takes up the others.
+    var total = Matrix(0, 0)
+    for number in lanes.indices {
+      var lane = lanes[number].detached()
+      if total.elements.isEmpty {
+        swap(&total, &lane.known)
+      } else if !lane.known.elements.isEmpty {
+        total.add(lane.known)
       }
       for (a, b) in lane.products {
-        if sum == nil { sum = a * b } else { sum?.add(product: a, b) }
+        if total.elements.isEmpty { total = a * b } else { total.add(product: a, b) }
       }
     }
-    return sum ?? lanes.first?.sum ?? Matrix(0, 0)
+    return total.elements.isEmpty ? lanes.first?.sum ?? total : total
   }
 
   /// Leaves zeros behind and returns what it was.

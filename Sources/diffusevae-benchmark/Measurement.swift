@@ -42,7 +42,7 @@ struct Measurement: Codable {
     productGigaoperations =
       1e-9 * tally.products.reduce(0) { $0 + Double($1.key.operations * $1.value) }
       / Double(updates)
-    // Every lane computes the same products, of its slice.
+    // Every lane has the same products, of its slice, whoever computes them.
     let perLane = tally.products.map { (Product.Replay($0.key), $0.value / lanes / updates) }
     let alone = try (0..<5).map { _ in
       try Self.milliseconds {

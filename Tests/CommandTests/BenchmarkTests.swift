@@ -34,7 +34,10 @@ import Testing
     arguments: [
       ["--net", "vae", "--batch", "512"],
       ["--net", "mlp", "--batch", "256", "--set", "denoiser.blocks=2"],
+      ["--net", "vae", "--batch", "2048"],
+      ["--net", "mlp", "--batch", "512", "--lanes", "8", "--set", "denoiser.blocks=2"],
       ["--net", "unet", "--batch", "96"],
+      ["--net", "unet", "--batch", "48", "--lanes", "16", "--set", "denoiser.channels=[64,128]"],
       ["--net", "unet", "--batch", "33", "--lanes", "3", "--set", "denoiser.channels=[64,24]"],
     ])
   func memory(arguments: [String]) throws {

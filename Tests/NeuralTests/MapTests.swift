@@ -162,19 +162,29 @@ import Testing
     #expect(results(layer)[0] == twice[0] && results(layer)[1] == twice[1])
   }
 
-  @Test("A group norm, modulated and activated, is its definition", arguments: [false, true])
-  func groupNorm(isModulated: Bool) {
-    let map = MapShape(height: 9, width: 7)
+  /// Maps of which stretches of pixels are summed four at a time, once or more, with and without a
+  /// remainder; of more channels than a stretch has numbers; and of one pixel.
+  static let stretches = [
+    (MapShape(height: 9, width: 7), 12, 3), (MapShape(height: 13, width: 11), 12, 3),
+    (MapShape(height: 16, width: 16), 24, 2), (MapShape(height: 9, width: 7), 200, 5),
+    (MapShape(height: 5, width: 5), 8, 8), (MapShape(height: 1, width: 1), 16, 2),
+  ]
+
+  @Test(
+    "A group norm, modulated and activated, is its definition", arguments: [false, true], stretches)
+  func groupNorm(isModulated: Bool, _ sizes: (map: MapShape, channels: Int, groups: Int)) {
+    let (map, count, groups) = sizes
+    let size = count / groups
     var source = ParameterSource(seed: 1)
-    let norm = GroupNormSiLU(12, groups: 3, on: map, &source).randomised(1)
+    let norm = GroupNormSiLU(count, groups: groups, on: map, &source).randomised(1)
     // Far from zero, where a variance by Σ x² would lose half of its digits.
-    let x = normal(4 * map.pixels, 12, seed: 8).affine(3, 50)
-    let m = isModulated ? normal(4, 24, seed: 9) : Matrix(4, 24)
+    let x = normal(4 * map.pixels, count, seed: 8).affine(3, 50)
+    let m = isModulated ? normal(4, 2 * count, seed: 9) : Matrix(4, 2 * count)
     let y = norm.forward(x, modulation: isModulated ? m : nil).y
     for image in 0..<4 {
       let rows = image * map.pixels..<(image + 1) * map.pixels
-      for group in 0..<3 {
-        let channels = 4 * group..<4 * group + 4
+      for group in 0..<groups {
+        let channels = size * group..<size * (group + 1)
         let values = x.rows(rows).columns(channels).elements.map(Double.init)
         let mean = values.reduce(0, +) / Double(values.count)
         let squares = values.map { ($0 - mean) * ($0 - mean) }.reduce(0, +)
@@ -182,7 +192,7 @@ import Testing
         for (row, c) in rows.flatMap({ row in channels.map { (row, $0) } }) {
           let n = (Double(x[row, c]) - mean) / deviation
           let normal = n * Double(norm.gain.value[0, c]) + Double(norm.bias.value[0, c])
-          let s = normal * (1 + Double(m[image, c])) + Double(m[image, 12 + c])
+          let s = normal * (1 + Double(m[image, c])) + Double(m[image, count + c])
           let expected = s / (1 + Double.exp(-s))
           #expect(abs(Double(y[row, c]) - expected) < 1e-4)
         }

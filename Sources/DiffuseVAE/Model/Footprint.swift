@@ -6,6 +6,10 @@ import Neural
 package struct Footprint {
   /// Trained numbers.
   package var parameters = 0
+  /// Those of them whose derivatives are products of matrices with a row for each image.
+  var dense = 0
+  /// Numbers in one image's rows of these matrices.
+  var factorsPerImage = 0
   /// Numbers that are kept besides.
   var constants = 0
   /// Numbers that a training makes of the weights, to compute with.
@@ -20,6 +24,8 @@ package struct Footprint {
   mutating func addMLP(_ widths: [Int]) {
     for (inputs, outputs) in zip(widths, widths.dropFirst()) {
       parameters += (inputs + 1) * outputs
+      dense += inputs * outputs
+      factorsPerImage += inputs + outputs
       residualsPerImage += 2 * inputs
     }
   }
@@ -141,8 +147,12 @@ extension Configuration {
     let atWork = min(lanes, threads)
     let images = atWork * min((batch + lanes - 1) / lanes, together)
     let residuals = images * footprint.residualsPerImage
-    // When the gradient is summed up, half of what images take is left: the factors of its products.
-    let passing = max(residuals, footprint.parameters + residuals / 2)
+    // What lanes keep of the gradient: its matrices, or the factors of its products if these are
+    // less. Factors are residuals, too, while a lane is at work.
+    let (matrices, factors) = (lanes * footprint.dense, batch * footprint.factorsPerImage)
+    let kept = lanes * (footprint.parameters - footprint.dense) + min(matrices, factors)
+    let shared = factors < matrices ? factors * atWork / lanes : 0
+    let passing = max(residuals + kept - shared, kept + footprint.parameters)
     let program = 8 << 20
     return 4 * (state + frozen + footprint.prepared + passing + program)
   }

@@ -132,15 +132,16 @@ public struct UNetDenoiser: ConfiguredDenoiser {
     var dh = dOutput.reshaped(columns: output.outputs)
     dh = output.backward(dh, r.output, &gradients)
     dh = norm.backward(dh, r.norm, &gradients)
-    var dSkips: [Matrix?] = []  // by level
+    var dSkips: [Matrix] = []  // by level
     for level in decoder.indices {
       let (dBelow, dSkip) = back(decoder[level], dh, r.decoder[level], &gradients)
+      guard let dSkip else { preconditionFailure("the decoder's blocks have skips") }
       dSkips.append(dSkip)
       dh = dBelow
     }
     dh = back(middle, dh, r.middle, &gradients).dh
     for level in encoder.indices.reversed() {
-      if let dSkip = dSkips[level] { dh.add(dSkip) }
+      dh.add(dSkips[level])
       dh = back(encoder[level], dh, r.encoder[level], &gradients).dh
       if level > 0 { dh = down[level - 1].backward(dh, r.skips[level - 1], &gradients) }
     }

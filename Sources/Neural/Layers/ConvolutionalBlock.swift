@@ -5,7 +5,8 @@
 ///     y = S(h) + C2(SiLU(N2(u) (1 + scale) + shift))
 ///
 /// `S` is the identity, or a 1×1 convolution if the number of channels changes. In a decoder the
-/// input comes in two parts, maps from below and others from the encoder, which are never joined.
+/// input comes in two parts, maps from below and others from the encoder, which are joined only if
+/// `S` is the identity.
 public struct ConvolutionalBlock: Parameterized {
   var norm1: GroupNormSiLU
   var convolution1: Convolution3x3
@@ -55,7 +56,7 @@ public struct ConvolutionalBlock: Parameterized {
     let u = convolution1(activated1)
     var (activated2, norm2Residuals) = norm2.forward(u, modulation: modulation(e))
     dropout?.apply(to: &activated2)
-    let y = convolution2.forward(activated2, plus: shortcut(parts))
+    let y = convolution2.forward(activated2, plus: throughShortcut(parts))
     return (
       y,
       Residuals(
@@ -69,7 +70,7 @@ public struct ConvolutionalBlock: Parameterized {
     let parts = parts(h, skip, batch: e.rows)
     let u = convolution1(norm1.forward(parts).y)
     let activated = norm2.forward(u, modulation: modulation(e)).y
-    return convolution2.forward(activated, plus: shortcut(parts))
+    return convolution2.forward(activated, plus: throughShortcut(parts))
   }
 
   /// - Returns: derivatives of the loss by `h`, by `skip` if there was one, and by `e`.
@@ -82,7 +83,7 @@ public struct ConvolutionalBlock: Parameterized {
     r.dropout?.apply(to: &dh)
     let (du, dModulation) = norm2.modulatedBackward(dh, r.norm2, &gradients)
     dh = convolution1.backward(du, r.activated1, &gradients)
-    let dShortcut = shortcutBackward(dy, r.norm1.parts.map(\.part), &gradients)
+    let dShortcut = throughShortcutBackward(dy, r.norm1.parts.map(\.part), &gradients)
     let dParts = norm1.backward(dh, r.norm1, plus: dShortcut, &gradients).dx
     return (
       dParts[0], dParts.count > 1 ? dParts[1] : nil,
@@ -102,7 +103,7 @@ public struct ConvolutionalBlock: Parameterized {
 
   /// S(h). A 1×1 convolution and an enlargement may change places: it is the smaller maps that are
   /// convolved.
-  private func shortcut(_ parts: [MapPart]) -> Matrix {
+  private func throughShortcut(_ parts: [MapPart]) -> Matrix {
     guard let shortcut, let last = parts.last else { return MapPart.whole(parts) }
     var y = last.x * last.columns(of: shortcut.weight.value).transposed
     y.add(toRows: shortcut.bias.value)
@@ -113,7 +114,7 @@ public struct ConvolutionalBlock: Parameterized {
   }
 
   /// - Returns: derivatives of the loss by the parts, through S.
-  private func shortcutBackward(
+  private func throughShortcutBackward(
     _ dy: Matrix, _ parts: [MapPart], _ gradients: inout Gradients
   ) -> [Matrix] {
     guard let shortcut else { return parts.map { $0.derivative(of: dy) } }

@@ -74,7 +74,7 @@ public struct GroupNormSiLU: Layer {
     let moments = parts.map { part in
       var r = Residuals.Part(part)
       let (x, loops) = (part.x.elements, r.loops)
-      var whole = part.isWhole ? [] : [Float](repeating: 0, count: part.map.pixels * part.channels)
+      var activated = part.isWhole ? [] : [Float](repeating: 0, count: part.map.pixels * part.channels)
       for image in 0..<batch {
         for (c, mean) in groupMeans(loops.sums(x, image), of: part).enumerated() {
           r.mean[image, c] = mean
@@ -87,8 +87,8 @@ public struct GroupNormSiLU: Layer {
         if part.isWhole {
           loops.activate(x, image, factors, offsets, into: &y.elements, image)
         } else {
-          loops.activate(x, image, factors, offsets, into: &whole, 0)
-          part.place(whole, image, into: &y.elements)
+          loops.activate(x, image, factors, offsets, into: &activated, 0)
+          part.place(activated, image, into: &y.elements)
         }
       }
       return r

@@ -31,7 +31,7 @@ struct MapPart: Sendable {
   /// Whether it is all of the whole.
   var isWhole: Bool { channels == total && !isEnlarged }
 
-  /// All parts side by side.
+  /// All parts side by side; the last one has the size of the whole.
   static func whole(_ parts: [MapPart]) -> Matrix {
     guard let last = parts.last, parts.count > 1 else { return parts.first?.x ?? Matrix(0, 0) }
     var whole = Matrix(unset: last.x.rows, last.total)
@@ -52,6 +52,7 @@ struct MapPart: Sendable {
 
   /// Of a derivative by the whole, `[pixels, total]`, that by this part.
   func derivative(of whole: Matrix) -> Matrix {
+    precondition(whole.columns == total, "\(whole.columns) channels, not \(total)")
     if isWhole { return whole }
     return isEnlarged
       ? sums(of: whole, from: first, count: channels)

@@ -74,7 +74,8 @@ public struct GroupNormSiLU: Layer {
     let moments = parts.map { part in
       var r = Residuals.Part(part)
       let (x, loops) = (part.x.elements, r.loops)
-      var activated = part.isWhole ? [] : [Float](repeating: 0, count: part.map.pixels * part.channels)
+      let size = part.map.pixels * part.channels
+      var activated = part.isWhole ? [] : [Float](repeating: 0, count: size)
       for image in 0..<batch {
         for (c, mean) in groupMeans(loops.sums(x, image), of: part).enumerated() {
           r.mean[image, c] = mean

@@ -34,7 +34,23 @@ public struct NoiseSchedule: Sendable {
 
   /// The level of a timestep: In 0..<steps.
   public func level(_ timestep: Int) -> Level {
-    Level(timestep: timestep, alphaBar: alphaBar[timestep])
+    Level(timestep: Double(timestep), alphaBar: alphaBar[timestep])
+  }
+
+  /// The level of any ``Level/noiseShare``: In [0, 1]. Its timestep lies between those of its
+  /// neighbours; before the first timestep and after the last one it is that one.
+  public func level(noiseShare tau: Double) -> Level {
+    let level = Level(timestep: 0, noiseShare: tau)
+    // The first timestep that is at least as noisy, by bisection: ᾱ falls.
+    var (low, high) = (0, steps - 1)
+    while low < high {
+      let middle = (low + high) / 2
+      if alphaBar[middle] <= level.alphaBar { high = middle } else { low = middle + 1 }
+    }
+    guard low > 0 else { return level }
+    let (below, above) = (self.level(low - 1).noiseShare, self.level(low).noiseShare)
+    let fraction = min(1, max(0, (tau - below) / (above - below)))
+    return Level(timestep: Double(low - 1) + fraction, alphaBar: level.alphaBar)
   }
 }
 

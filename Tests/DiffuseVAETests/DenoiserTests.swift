@@ -14,18 +14,39 @@ import Testing
       let (x, condition) = (normal(3, 64, seed: 1), normal(3, 64, seed: 2))
       let mixed = network.forward(x, condition: condition, timesteps: [3, 0, 49], dropout: nil)
       for (image, t) in [3, 0, 49].enumerated() {
-        let together = network.predict(x, condition: condition, timestep: t)
+        let together = network.predict(x, condition: condition, timestep: Double(t))
         let trained = network.forward(
           x, condition: condition, timesteps: [t, t, t], dropout: nil)
         #expect(distance(together, trained.output) < 1e-5)
         if kind == .unet { #expect(together == trained.output) }
         let row = image..<image + 1
         let (x, condition) = (x.rows(row), condition.rows(row))
-        let alone = network.predict(x, condition: condition, timestep: t)
+        let alone = network.predict(x, condition: condition, timestep: Double(t))
         #expect(distance(alone, together.rows(row)) < 1e-5)
         #expect(distance(alone, mixed.output.rows(row)) < 1e-5)
-        let later = network.predict(x, condition: condition, timestep: t - t / 2 + 5)
+        let later = network.predict(x, condition: condition, timestep: Double(t - t / 2 + 5))
         #expect(distance(alone, later) > 1e-3)
+      }
+    }
+    try check(kind.network)
+  }
+
+  @Test(
+    "Between two timesteps the output is continuous, and a third one",
+    arguments: DenoiserSettings.Kind.allCases)
+  func between(kind: DenoiserSettings.Kind) throws {
+    func check<Network: ConfiguredDenoiser>(_: Network.Type) throws {
+      let shape = ImageShape(height: 8, width: 4, channels: 2)
+      let network = Network(try small(), shape: shape).shaken(0.1)
+      let (x, condition) = (normal(3, 64, seed: 1), normal(3, 64, seed: 2))
+      func output(_ t: Double) -> Matrix { network.predict(x, condition: condition, timestep: t) }
+      // Single precision resolves neither of the small steps.
+      #expect(distance(output(3 + 1e-7), output(3)) < 1e-5)
+      #expect(distance(output(4 - 1e-7), output(4)) < 1e-5)
+      let steps = stride(from: 3.0, through: 4, by: 0.125).map(output)
+      let whole = distance(steps[0], steps[8])
+      for (a, b) in zip(steps, steps.dropFirst()) {
+        #expect((1e-4..<0.5 * whole).contains(distance(a, b)))
       }
     }
     try check(kind.network)

@@ -16,6 +16,15 @@ struct GaussianData {
     mean + gain(at: level) * (x - level.alpha * mean)
   }
 
+  /// `ᾱ s² + 1 - ᾱ`, the variance of a sample.
+  func variance(at level: Level) -> Double { level.alphaBar * variance + 1 - level.alphaBar }
+
+  /// Where the probability-flow ODE takes x: it keeps the place in units of the deviation.
+  func flow(_ x: Double, from level: Level, to next: Level) -> Double {
+    let scale = (variance(at: next) / variance(at: level)).squareRoot()
+    return next.alpha * mean + scale * (x - level.alpha * mean)
+  }
+
   /// The same for every element.
   func denoise(_ x: [Double], _ level: Level) -> [Double] {
     x.map { denoise($0, level) }
@@ -53,9 +62,28 @@ enum Coefficients {
 func levelsAtUniformAngles(steps N: Int) -> [Level] {
   (1...N).reversed().map { i in
     let alpha = i == N ? 0 : cos(.pi / 2 * Double(i) / Double(N))
-    return Level(timestep: i - 1, alphaBar: alpha * alpha)
+    return Level(timestep: Double(i - 1), alphaBar: alpha * alpha)
   } + [.clean]
 }
+
+/// `steps + 1` levels at equal distances of the angle, all of them with noise.
+func levels(anglesFrom first: Double, to last: Double, steps N: Int) -> [Level] {
+  (0...N).map { level(angle: first + (last - first) * Double($0) / Double(N)) }
+}
+
+/// `steps + 1` levels at equal distances of λ, all of them with noise.
+func levels(lambdasFrom first: Double, to last: Double, steps N: Int) -> [Level] {
+  (0...N).map {
+    level(noiseShare: 1 / (1 + exp(first + (last - first) * Double($0) / Double(N))))
+  }
+}
+
+func level(angle: Double) -> Level {
+  Level(timestep: 0, alphaBar: cos(angle) * cos(angle))
+}
+
+/// For samplers that ask between levels; no denoiser here looks at the timestep.
+func level(noiseShare: Double) -> Level { Level(timestep: 0, noiseShare: noiseShare) }
 
 /// Independent N(0, 1) numbers, the same in every run (SplitMix64, Box-Muller).
 struct NormalNumbers {

@@ -87,7 +87,32 @@ struct NoiseScheduleTests {
 
     let schedule = try NoiseSchedule(.cosine, steps: 7)
     for t in 0..<7 {
-      #expect(schedule.level(t) == Level(timestep: t, alphaBar: schedule.alphaBar[t]))
+      #expect(schedule.level(t) == Level(timestep: Double(t), alphaBar: schedule.alphaBar[t]))
     }
+  }
+
+  @Test(
+    "a level of any noise share: exact at the timesteps, in order between them, held at the ends",
+    arguments: ScheduleKind.allCases, [1, 2, 20, 1000])
+  func noiseShares(kind: ScheduleKind, T: Int) throws {
+    let schedule = try NoiseSchedule(kind, steps: T)
+    let levels = (0..<T).map(schedule.level)
+    for (t, level) in levels.enumerated() {
+      let tau = level.noiseShare
+      expect("τ", tau * (level.alpha + level.sigma), is: level.sigma, within: 1e-15)
+      expect("e^λ", exp(level.lambda) * level.sigma, is: level.alpha, within: 1e-14)
+      let found = schedule.level(noiseShare: tau)
+      // Neighbours differ by 1e-6 or more, and noise shares by rounding at 1e-16.
+      expect("timestep", found.timestep, is: Double(t), within: 1e-9)
+      expect("ᾱ", found.alphaBar, is: level.alphaBar, within: 1e-15)
+    }
+    for (t, (a, b)) in zip(levels, levels.dropFirst()).enumerated() {
+      let tau = 0.25 * a.noiseShare + 0.75 * b.noiseShare
+      let between = schedule.level(noiseShare: tau)
+      expect("between", between.timestep, is: Double(t) + 0.75, within: 1e-9)
+      expect("τ", between.noiseShare, is: tau, within: 1e-13)
+    }
+    #expect(schedule.level(noiseShare: 0) == Level(timestep: 0, alphaBar: 1))
+    #expect(schedule.level(noiseShare: 1) == Level(timestep: Double(T - 1), alphaBar: 0))
   }
 }

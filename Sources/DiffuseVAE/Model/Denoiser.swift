@@ -21,8 +21,8 @@ public protocol Denoiser: Parameterized {
   ) -> (output: Matrix, residuals: Residuals)
 
   /// The output of ``forward(_:condition:timesteps:dropout:)`` alone, without dropout, of images
-  /// that are all at one timestep.
-  func predict(_ x: Matrix, condition: Matrix?, timestep: Int) -> Matrix
+  /// that are all at one time. Some samplers ask between two timesteps.
+  func predict(_ x: Matrix, condition: Matrix?, timestep: Double) -> Matrix
 
   /// Adds the derivatives of the loss, whose derivative by the output is `dOutput`. Inputs are
   /// data: no derivative is computed for them.
@@ -33,8 +33,9 @@ extension Denoiser {
   public static var together: Int { .max }
   public static var drawnTogether: Int { 64 }
 
-  public func predict(_ x: Matrix, condition: Matrix?, timestep: Int) -> Matrix {
-    let timesteps = [Int](repeating: timestep, count: x.rows)
+  /// At the nearest timestep.
+  public func predict(_ x: Matrix, condition: Matrix?, timestep: Double) -> Matrix {
+    let timesteps = [Int](repeating: Int(timestep.rounded()), count: x.rows)
     return forward(x, condition: condition, timesteps: timesteps, dropout: nil).output
   }
 }

@@ -67,8 +67,8 @@ public struct MLPDenoiser: ConfiguredDenoiser {
   }
 
   /// What the time makes is made once, for all images.
-  public func predict(_ x: Matrix, condition: Matrix?, timestep: Int) -> Matrix {
-    let e = time.forward([timestep]).0
+  public func predict(_ x: Matrix, condition: Matrix?, timestep: Double) -> Matrix {
+    let e = time(timestep, rows: 1)
     var h = input(condition.map { x.joined($0) } ?? x)
     for block in blocks { h = block(h, e) }
     return output(LayerNorm()(h))

@@ -6,6 +6,7 @@ import RealModule
 struct TimeEmbedding: Parameterized {
   var layers: MLP
   let table: Matrix  // [timesteps, features]: first the cosines, then the sines
+  private let frequencies: [Double]  // half as many: 10000^(-k/half)
   let width: Int  // of the embedding
 
   struct Residuals: Sendable {
@@ -21,14 +22,22 @@ struct TimeEmbedding: Parameterized {
     layers = MLP([features, width, width], &source)
     self.width = width
     let half = features / 2
-    // t · 10000^(-k/half)
     let frequencies = (0..<half).map { Double.pow(10_000, -Double($0) / Double(half)) }
+    self.frequencies = frequencies
     table = Matrix(
       timesteps, features,
-      (0..<timesteps).flatMap { t in
-        frequencies.map { Float(Double.cos(Double(t) * $0)) }
-          + frequencies.map { Float(Double.sin(Double(t) * $0)) }
-      })
+      (0..<timesteps).flatMap { Self.sinusoids(Double($0), frequencies) })
+  }
+
+  private static func sinusoids(_ t: Double, _ frequencies: [Double]) -> [Float] {
+    frequencies.map { Float(Double.cos(t * $0)) } + frequencies.map { Float(Double.sin(t * $0)) }
+  }
+
+  /// The embedding of one time, which may lie between two timesteps, for every row.
+  func callAsFunction(_ timestep: Double, rows: Int) -> Matrix {
+    let features = Self.sinusoids(timestep, frequencies)
+    let repeated = (0..<rows).flatMap { _ in features }
+    return SiLU()(layers.forward(Matrix(rows, features.count, repeated)).0)
   }
 
   /// - Returns: `[timesteps.count, width]`

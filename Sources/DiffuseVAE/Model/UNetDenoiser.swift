@@ -89,8 +89,8 @@ public struct UNetDenoiser: ConfiguredDenoiser {
     )
   }
 
-  public func predict(_ x: Matrix, condition: Matrix?, timestep: Int) -> Matrix {
-    let e = time.forward([Int](repeating: timestep, count: x.rows)).0
+  public func predict(_ x: Matrix, condition: Matrix?, timestep: Double) -> Matrix {
+    let e = time(timestep, rows: x.rows)
     let h = walk(inputs(x, condition)) { block, h, skip in block(h, beside: skip, e) }
     return output(norm(h)).reshaped(columns: x.columns)
   }

@@ -22,16 +22,7 @@ public func ancestral<V: Vector>(
   from start: V, through levels: [Level], variance: ReverseVariance,
   denoise: (V, Level) throws -> V, noise: (Int) throws -> V
 ) rethrows -> V {
-  try walk(from: start, through: levels, denoise: denoise, noise: noise) { level, next in
-    let beta = level.beta(after: next)
-    let added =
-      switch variance {
-      case .small: level.posteriorVariance(after: next)
-      case .large: next.variance == 0 ? 0 : beta
-      }
-    return Transition(  // the mean of q(x' | x, x0), eq. 7
-      original: next.alpha * beta / level.variance,
-      current: level.posteriorShare(after: next),
-      noise: added.squareRoot())
+  try walk(from: start, through: levels, denoise: denoise, noise: noise) {
+    Transition(ancestralFrom: $0, to: $1, variance: variance)
   }
 }

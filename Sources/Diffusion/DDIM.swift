@@ -31,8 +31,8 @@ public func ddim<V: Vector>(
 public func ddim<V: Vector>(
   from start: V, through levels: [Level], denoise: (V, Level) throws -> V
 ) rethrows -> V {
-  try walk(from: start, through: levels, denoise: denoise, noise: { _ in start }) { level, next in
-    Transition(from: level, to: next, epsilon: next.sigma, noise: 0)
+  try walk(from: start, through: levels, denoise: denoise, noise: { _ in start }) {
+    Transition(deterministicFrom: $0, to: $1)
   }
 }
 
@@ -44,14 +44,4 @@ public func ddimInversion<V: Vector>(
   of original: V, through levels: [Level], denoise: (V, Level) throws -> V
 ) rethrows -> V {
   try ddim(from: original, through: levels.reversed(), denoise: denoise)
-}
-
-extension Transition {
-  /// `x' = α' x0 + epsilon·ε + noise·z` with `ε = (x - α x0)/σ`: eq. 12, where epsilon is
-  /// `√(σ'² - η² β̃)` and noise is `η √β̃` (eq. 16).
-  fileprivate init(from level: Level, to next: Level, epsilon: Double, noise: Double) {
-    // At a clean level x does not show ε: its expectation is 0, and so is its part of the step.
-    let current = level.variance == 0 ? 0 : epsilon / level.sigma
-    self.init(original: next.alpha - current * level.alpha, current: current, noise: noise)
-  }
 }

@@ -25,6 +25,52 @@ extension Level {
   }
 }
 
+extension Transition {
+  /// DDIM without fresh noise (Song et al. 2020, eq. 12 with σ = 0). In λ it is the solution of the
+  /// probability-flow ODE for an x0 that stays as it is (Lu et al. 2022b, eq. 4.1 of order 1):
+  /// `σ'/σ x + α' (1 - e^(λ-λ')) x0`, finite where λ is not.
+  init(deterministicFrom level: Level, to next: Level) {
+    self.init(from: level, to: next, epsilon: next.sigma, noise: 0)
+  }
+
+  /// `x' = α' x0 + epsilon·ε + noise·z` with `ε = (x - α x0)/σ` (Song et al. 2020, eq. 12).
+  init(from level: Level, to next: Level, epsilon: Double, noise: Double) {
+    // At a clean level x does not show ε: its expectation is 0, and so is its part of the step.
+    let current = level.variance == 0 ? 0 : epsilon / level.sigma
+    self.init(original: next.alpha - current * level.alpha, current: current, noise: noise)
+  }
+
+  /// A draw of `q(x' | x, x0)` (Ho et al. 2020, eq. 7), with that variance or a larger one.
+  init(ancestralFrom level: Level, to next: Level, variance: ReverseVariance) {
+    let beta = level.beta(after: next)
+    let added =
+      switch variance {
+      case .small: level.posteriorVariance(after: next)
+      case .large: next.variance == 0 ? 0 : beta
+      }
+    self.init(
+      original: next.alpha * beta / level.variance,
+      current: level.posteriorShare(after: next),
+      noise: added.squareRoot())
+  }
+
+  /// `x' = drift·x + β s + √β z` with the score `s = (α x0 - x)/σ²`; the step into `.clean` is x0.
+  init(reverseFrom level: Level, to next: Level, drift: (_ beta: Double) -> Double) {
+    guard next.variance > 0 else {
+      self.init(original: 1, current: 0, noise: 0)
+      return
+    }
+    let beta = level.beta(after: next)
+    self.init(
+      original: beta * level.alpha / level.variance,
+      current: drift(beta) - beta / level.variance,
+      noise: beta.squareRoot())
+  }
+
+  /// Without the noise.
+  func callAsFunction<V: Vector>(_ x: V, _ x0: V) -> V { .combine(original, x0, current, x) }
+}
+
 /// Takes `start`, a sample at the first of the levels, to the last of them.
 ///
 /// - Parameters:
@@ -40,7 +86,7 @@ func walk<V: Vector>(
     let k = transition(level, next)
     let x0 = level.variance == 0 ? x : try denoise(x, level)
     if k.noise == 0 {
-      x = .combine(k.original, x0, k.current, x)
+      x = k(x, x0)
     } else {
       x = .combine(k.original, x0, k.current, x, k.noise, try noise(i))
     }

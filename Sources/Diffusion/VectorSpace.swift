@@ -17,6 +17,12 @@ public protocol Vector: Sendable {
 
   /// `⟨x, y⟩` over every element: a batch counts as one long vector.
   static func dot(_ x: Self, _ y: Self) -> Double
+
+  /// `‖a‖/‖b‖ x`, and 0 where b is 0.
+  ///
+  /// A type that holds a batch does so sample by sample, so that no sample depends on its company.
+  /// The default takes everything for one sample.
+  static func scale(_ x: Self, byNormOf a: Self, over b: Self) -> Self
 }
 
 extension Vector {
@@ -26,9 +32,22 @@ extension Vector {
     combine(1, combine(a, x, b, y), c, z)
   }
 
+  public static func scale(_ x: Self, byNormOf a: Self, over b: Self) -> Self {
+    combine(ratio(a.norm, b.norm), x, 0, x)
+  }
+
+  /// `Σ a·x` over one or more terms.
+  static func combination(_ terms: [(a: Double, x: Self)]) -> Self {
+    let first = combine(terms[0].a, terms[0].x, 0, terms[0].x)
+    return terms.dropFirst().reduce(first) { $1.a == 0 ? $0 : combine(1, $0, $1.a, $1.x) }
+  }
+
   /// `√⟨x, x⟩`
   public var norm: Double { Self.dot(self, self).squareRoot() }
 }
+
+/// `a/b`, and 0 where b is 0: what ``Vector/scale(_:byNormOf:over:)`` scales by.
+public func ratio(_ a: Double, _ b: Double) -> Double { b == 0 ? 0 : a / b }
 
 extension Double: Vector {
   public static func combine(_ a: Double, _ x: Double, _ b: Double, _ y: Double) -> Double {

@@ -1,5 +1,6 @@
-import Diffusion
 import Testing
+
+@testable import Diffusion
 
 @Suite("Vector space")
 struct VectorSpaceTests {
@@ -17,5 +18,18 @@ struct VectorSpaceTests {
     #expect([Double].dot([3, 4], [1, -2]) == -5)
     #expect([3.0, 4.0].norm == 5)
     #expect((-2.0).norm == 2)
+  }
+
+  @Test("scaled by the ratio of two norms, and 0 where the second is 0")
+  func scale() {
+    #expect([Double].scale([1, -2], byNormOf: [3, 4], over: [0, 2]) == [2.5, -5])
+    #expect(Double.scale(3, byNormOf: -4, over: 2) == 6)
+    #expect([Double].scale([1, -2], byNormOf: [3, 4], over: [0, 0]) == [0, 0])
+  }
+
+  @Test("sums of any number of terms")
+  func combination() {
+    #expect([Double].combination([(2, [3, 0])]) == [6, 0])
+    #expect([Double].combination([(2, [3, 0]), (0, [.infinity, 1]), (-1, [5, 1])]) == [1, -1])
   }
 }

@@ -9,8 +9,10 @@ public struct EvaluationRow: Codable, Equatable, Sendable {
   /// How many there are. Scores of different numbers do not compare: the fewer, the larger the
   /// distances.
   public let count: Int
-  /// Steps of the sampler; nil where none was used.
+  /// Steps of the sampler; nil where none was used, or one that has a tolerance instead.
   public let steps: Int?
+  /// Of the network for an image, on average; nil where it was not used.
+  public let evaluations: Double?
   /// Wall time of making the whole row with all threads, over ``count``; nil for images that were
   /// there.
   public let secondsPerImage: Double?
@@ -64,7 +66,7 @@ extension Reference {
   /// Scores images that were there.
   func row(_ name: String, _ images: ByteImages) throws -> EvaluationRow {
     EvaluationRow(
-      images: name, count: images.count, steps: nil, secondsPerImage: nil,
+      images: name, count: images.count, steps: nil, evaluations: nil, secondsPerImage: nil,
       scores: try scores(of: images))
   }
 
@@ -79,7 +81,7 @@ extension Reference {
   ) throws {
     let model = try Model(of: run, prior: request.priors.first)
     func record(
-      _ name: String, steps: Int? = nil, count: Int? = nil,
+      _ name: String, by generator: Generator? = nil, count: Int? = nil,
       _ make: (Int) throws -> Matrix
     ) throws {
       let count = count ?? request.count
@@ -90,15 +92,16 @@ extension Reference {
       // What is scored is what would be saved: bytes.
       let images = ByteImages(pixels, shape: model.shape)
       let row = EvaluationRow(
-        images: name, count: images.count, steps: steps,
-        secondsPerImage: seconds / Double(images.count), scores: try scores(of: images))
+        images: name, count: images.count, steps: generator?.steps,
+        evaluations: generator?.evaluations, secondsPerImage: seconds / Double(images.count),
+        scores: try scores(of: images))
       try each(row, images)
     }
     let generator = try request.generator(model, steps: request.options.steps)
     if model.vae != nil, let test {
       let z = try generator.latents(of: test)
       try record("reconstructions of test images") { _ in try generator.reconstructions(of: z) }
-      try record("reconstructions, refined", steps: request.options.steps) { _ in
+      try record("reconstructions, refined", by: generator) { _ in
         try generator.images(of: z)
       }
     }
@@ -109,7 +112,7 @@ extension Reference {
     let name = request.priors.first.map { "DiffuseVAE, prior \($0)" } ?? "diffusion"
     for entry in request.steps.entries {
       let generator = try request.generator(model, steps: entry.steps)
-      try record(name, steps: entry.steps, count: entry.count) { try generator.images(0..<$0) }
+      try record(name, by: generator, count: entry.count) { try generator.images(0..<$0) }
     }
   }
 }

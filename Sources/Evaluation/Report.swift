@@ -8,17 +8,45 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
   /// How new images are drawn, besides the number of steps.
   public struct Sampling: Codable, Equatable, Sendable {
     public let sampler: String
-    /// Of `ddim`; nil for others.
+    /// Of `ddim`; nil for others, as all that follow.
     public let eta: Double?
-    /// Of `ddpm`; nil for others.
+    /// Of `ddpm`.
     public let variance: String?
-    public let spacing: String
+    /// Of `euler` and `heun`.
+    public let churn: Double?
+    /// Of `pc`.
+    public let predictor: String?
+    public let corrections: Int?
+    public let snr: Double?
+    /// Of `rk45`.
+    public let tolerance: Double?
+    /// Of all but `rk45`.
+    public let spacing: String?
 
     init(_ options: SamplingOptions) {
-      sampler = "\(options.sampler)"
-      eta = options.sampler == .ddim ? options.eta : nil
-      variance = options.sampler == .ddpm ? "\(options.variance)" : nil
-      spacing = "\(options.spacing)"
+      func own<Value>(_ name: String, _ value: Value) -> Value? {
+        let samplers = SamplingSettings.special.first { $0.name == name }?.samplers ?? []
+        return samplers.contains(options.sampler) ? value : nil
+      }
+      sampler = options.sampler.rawValue
+      eta = own("eta", options.eta)
+      variance = own("variance", options.variance.rawValue)
+      churn = own("churn", options.churn)
+      predictor = own("predictor", options.predictor.rawValue)
+      corrections = own("corrections", options.corrections)
+      snr = own("snr", options.snr)
+      tolerance = own("tolerance", options.tolerance)
+      spacing = options.sampler.countsSteps ? options.spacing.rawValue : nil
+    }
+
+    /// Each setting and its value.
+    var words: String {
+      let settings: [(String, Any?)] = [
+        ("eta", eta), ("variance", variance), ("churn", churn), ("predictor", predictor),
+        ("corrections", corrections), ("snr", snr), ("tolerance", tolerance), ("spacing", spacing),
+      ]
+      let given = settings.compactMap { name, value in value.map { "\(name) \($0)" } }
+      return ([sampler] + given).joined(separator: ", ")
     }
   }
 
@@ -117,10 +145,8 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     }
     text += " \(references) training images for kernel, precision and recall."
     if let sampling {
-      let noise = sampling.eta.map { "eta \($0)" } ?? sampling.variance.map { "variance \($0)" }
       text += """
-         Sampled by \(sampling.sampler), \(noise ?? ""), spacing \(sampling.spacing); \
-        seed \(seed), \(threads) thread\(threads == 1 ? "" : "s").
+         Sampled by \(sampling.words); seed \(seed), \(threads) thread\(threads == 1 ? "" : "s").
         """
     }
     return text
@@ -134,14 +160,15 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     equal counts only. Precision: the share of these images that lie amid training images; recall: \
     of training images amid these. Classes: the total variation distance between class frequencies \
     and the training images'. Inception: an inception-style score by this data set's own \
-    classifier. s/image: wall time of making the whole row with all threads, over its images.
+    classifier. s/image: wall time of making the whole row with all threads, over its images. \
+    Evals: how often the second stage's network was asked for an image, on average.
     """
 
   /// The columns of the table, with the widths that they have on a terminal.
   private static let columns = [
     ("images", 30), ("steps", 5), ("count", 6), ("Fréchet", 8), ("pixels", 7),
     ("kernel (95 %)", 25), ("precision", 9), ("recall", 6), ("classes", 7),
-    ("inception", 9), ("s/image", 8),
+    ("inception", 9), ("s/image", 8), ("evals", 6),
   ]
 
   /// The first line of the table.
@@ -161,11 +188,13 @@ extension EvaluationRow {
   public var line: String {
     let s = scores
     return EvaluationReport.line([
-      images, steps.map { "\($0)" } ?? "", "\(count)", s.frechet.digits(3),
+      images, steps.map { "\($0)" } ?? "", "\(count)",
+      s.frechet.digits(3),
       s.pixelFrechet?.digits(3) ?? "–",
       "\(s.kernel.digits(3)) (\(s.kernelLow.digits(3))…\(s.kernelHigh.digits(3)))",
       s.precision.digits(3), s.recall.digits(3), s.classDistance?.digits(3) ?? "–",
       s.inceptionScore?.digits(2) ?? "–", secondsPerImage?.digits(5) ?? "",
+      evaluations?.digits(1) ?? "",
     ])
   }
 

@@ -4,18 +4,34 @@ import Diffusion
 
 extension SamplingSettings.Sampler: ExpressibleByArgument {}
 extension ReverseVariance: ExpressibleByArgument {}
+extension Predictor: ExpressibleByArgument {}
 extension Spacing: ExpressibleByArgument {}
 
 /// The options of commands that say how the chain is walked.
 public struct SamplerArguments: ParsableArguments {
-  @Option(help: "Ancestral sampling (ddpm) or DDIM.")
+  @Option(help: "How one level of noise leads to the next.")
   public var sampler: SamplingSettings.Sampler?
 
-  @Option(help: "Share of fresh noise in DDIM, 0...1.")
+  @Option(help: "Share of fresh noise in ddim, 0...1.")
   public var eta: Double?
 
-  @Option(help: "Variance of the ancestral sampler's steps.")
+  @Option(help: "Variance of the steps of ddpm.")
   public var variance: ReverseVariance?
+
+  @Option(help: "Noise that euler and heun add and take away again, 0...10000.")
+  public var churn: Double?
+
+  @Option(help: "The step of pc from one level to the next.")
+  public var predictor: Predictor?
+
+  @Option(help: "Steps of Langevin's dynamics at each level of pc, 0...100.")
+  public var corrections: Int?
+
+  @Option(help: "Signal-to-noise ratio of those, 0...1.")
+  public var snr: Double?
+
+  @Option(help: "Relative error of a step of rk45, 0.00001...1.")
+  public var tolerance: Double?
 
   @Option(help: "Which timesteps are visited.")
   public var spacing: Spacing?
@@ -23,8 +39,16 @@ public struct SamplerArguments: ParsableArguments {
   public init() {}
 
   /// Whether none of them is given.
-  public var isEmpty: Bool {
-    sampler == nil && eta == nil && variance == nil && spacing == nil
+  public var isEmpty: Bool { sampler == nil && spacing == nil && special.isEmpty }
+
+  /// The names of those given that only some samplers have.
+  private var special: Set<String> {
+    let given = [
+      "eta": eta != nil, "variance": variance != nil, "churn": churn != nil,
+      "predictor": predictor != nil, "corrections": corrections != nil, "snr": snr != nil,
+      "tolerance": tolerance != nil,
+    ]
+    return Set(given.filter(\.value).keys)
   }
 
   /// Changes `options` as far as these say.
@@ -32,14 +56,30 @@ public struct SamplerArguments: ParsableArguments {
   /// - Throws: `ValidationError` for an option that the sampler does not have.
   public func apply(to options: inout SamplingOptions) throws {
     options.sampler = sampler ?? options.sampler
-    guard eta == nil || options.sampler == .ddim else {
-      throw ValidationError("--eta is for --sampler ddim")
+    for (name, samplers) in SamplingSettings.special where special.contains(name) {
+      guard samplers.contains(options.sampler) else {
+        let names = samplers.map(\.rawValue).joined(separator: " or ")
+        throw ValidationError("--\(name) is for --sampler \(names)")
+      }
     }
-    guard variance == nil || options.sampler == .ddpm else {
-      throw ValidationError("--variance is for --sampler ddpm")
+    guard spacing == nil || options.sampler.countsSteps else {
+      throw ValidationError("--spacing is for samplers other than \(options.sampler.rawValue)")
     }
     options.eta = eta ?? options.eta
     options.variance = variance ?? options.variance
+    options.churn = churn ?? options.churn
+    options.predictor = predictor ?? options.predictor
+    options.corrections = corrections ?? options.corrections
+    options.snr = snr ?? options.snr
+    options.tolerance = tolerance ?? options.tolerance
     options.spacing = spacing ?? options.spacing
+  }
+
+  /// Refuses a number of steps where a tolerance decides it.
+  public static func checkSteps(isGiven: Bool, _ options: SamplingOptions) throws {
+    guard !isGiven || options.sampler.countsSteps else {
+      throw ValidationError(
+        "--steps is for samplers other than \(options.sampler.rawValue), which has --tolerance")
+    }
   }
 }

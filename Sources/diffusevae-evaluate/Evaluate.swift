@@ -90,6 +90,7 @@ struct Evaluate: ParsableCommand {
       configuration, count: count ?? session.count(of: subject), threads: chosen.threads)
     request.options.seed = chosen.seed
     try sampler.apply(to: &request.options)
+    try SamplerArguments.checkSteps(isGiven: steps != nil, request.options)
     request.steps = steps ?? request.steps
     request.priors = prior.isEmpty ? request.priors : prior
     let folder = out ?? (samples == nil ? run.map { "\($0.folder)/evaluation" } : nil)

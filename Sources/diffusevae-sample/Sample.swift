@@ -52,11 +52,10 @@ struct Sample: ParsableCommand {
   }
 
   func run() throws {
-    _ = try Session.begin("diffusevae-sample", threads: common.chosen.threads)
-    var (run, model, options) = try common.load(needsDenoiser: stage == .all)
+    let logger = try Session.begin("diffusevae-sample", threads: common.chosen.threads)
+    var (run, model, options) = try common.load(needsDenoiser: stage == .all, sampler)
     let path = out ?? "\(run.folder)/samples.png"
     let output = try ImageOutput(path)
-    try sampler.apply(to: &options)
     options.temperature = temperature
     options.batch = batch
     let generator = try Generator(model, options)
@@ -65,6 +64,9 @@ struct Sample: ParsableCommand {
       stage == .vae
       ? try generator.reconstructions(0..<count) : try generator.images(0..<count)
     try output.write(images, shape: model.shape)
+    if let evaluations = generator.evaluations, evaluations != generator.steps.map(Double.init) {
+      logger.info("\(evaluations.digits(1)) evaluations of the network for an image")
+    }
     print(path)
   }
 }

@@ -40,6 +40,10 @@ import Testing
     #expect(
       try FileManager.default.contentsOfDirectory(atPath: place.folder + "/many").count == 3)
 
+    let asked = try place.run("diffusevae-sample", "--sampler", "heun", "--steps", "3")
+    #expect(asked.errors.contains("5.0 evaluations of the network for an image"), "\(asked.errors)")
+    #expect(!sampled.errors.contains("evaluations"))
+
     for space in ["z", "xT"] {
       let path = try place.run("interpolate", "--space", space)
       #expect(path.output == "runs/small/interpolation-\(space).png\n", "\(path.errors)")

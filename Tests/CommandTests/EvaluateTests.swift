@@ -60,7 +60,7 @@ import Testing
         ["reconstructions, refined", "4", "297"], ["VAE alone, prior mixture", "", "297"],
         ["VAE alone, prior normal", "", "297"], ["DiffuseVAE, prior mixture", "4", "297"],
       ])
-    for row in rows(random) { #expect(row.count == 11 && row[8...9] == ["–", "–"]) }
+    for row in rows(random) { #expect(row.count == 12 && row[8...9] == ["–", "–"]) }
     let markdown = String(decoding: try place.read("\(folder)/evaluation.md"), as: UTF8.self)
     for line in random.output.split(separator: "\n") { #expect(markdown.contains(line)) }
     #expect(try report(place, folder).contains("\"run\" : \"small\""))

@@ -88,7 +88,7 @@ import Testing
     (["diffusevae-sample"], "runs: no run that is complete here"),
     (["diffusevae-sample", "--run", "nothing"], "runs/nothing: no such run"),
     (["diffusevae-sample", "--count", "0"], "--count is 0; it must be in 1...1000000"),
-    (["diffusevae-sample", "--sampler", "euler"], "euler"),
+    (["diffusevae-sample", "--sampler", "eulre"], "eulre"),
     (["diffusevae-evaluate"], "runs: no run that is complete here"),
     (["diffusevae-evaluate", "--run", "nothing"], "runs/nothing: no such run"),
     (["diffusevae-evaluate", "--count", "3"], "--count is 3; it must be in 4...1000000"),
@@ -195,9 +195,16 @@ import Testing
     #expect(full.status == 1 && full.errors.contains("full: the folder is not empty"))
     let folder = try place.run("diffusevae-sample", "--out", "runs/x.npy/y.npy")
     #expect(folder.status == 1 && folder.errors.contains("there is no folder runs/x.npy"))
-    for flags in [["--sampler", "ddpm", "--eta", "0.5"], ["--variance", "large"]] {
+    for flags in [
+      ["--sampler", "ddpm", "--eta", "0.5"], ["--variance", "large"], ["--churn", "1"],
+      ["--sampler", "heun", "--snr", "0.1"], ["--sampler", "pc", "--tolerance", "0.1"],
+    ] {
       let result = try place.run("diffusevae-sample", flags)
       #expect(result.status == 64 && result.errors.contains("is for --sampler"))
+    }
+    for flags in [["--steps", "5"], ["--spacing", "uniform"]] {
+      let result = try place.run("diffusevae-sample", ["--sampler", "rk45"] + flags)
+      #expect(result.status == 64 && result.errors.contains("for samplers other than rk45"))
     }
 
     let configuration = String(decoding: try place.read("runs/small/config.yaml"), as: UTF8.self)

@@ -185,6 +185,13 @@ import Testing
         "a.yaml:1:12: sampling.variance is for sampler ddpm only"
       ])
     #expect(
+      problems("sampling: {sampler: pc, churn: 1, tolerance: 0.1}") == [
+        "a.yaml:1:25: sampling.churn is for sampler euler or heun only",
+        "a.yaml:1:35: sampling.tolerance is for sampler rk45 only",
+      ])
+    #expect(problems("sampling: {sampler: heun, churn: 1}") == [])
+    #expect(problems("sampling: {sampler: ddim, churn: 0}") == [])
+    #expect(
       problems("training:\n  vae: {epochs: 5, steps: 100}\n  denoiser: {epochs: null}") == [
         "a.yaml:2:20: training.vae must give epochs or steps, not both",
         "a.yaml:3:14: training.denoiser must give epochs or steps",

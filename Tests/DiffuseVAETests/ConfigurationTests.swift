@@ -242,6 +242,11 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           steps: 10
           eta: 0
           variance: small
+          churn: 0
+          predictor: ancestral
+          corrections: 1
+          snr: 0.16
+          tolerance: 0.001
           spacing: uniform
 
         """)
@@ -249,7 +254,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
 
   @Test func referenceHasARowForEverySetting() {
     let rows = Configuration.reference.split(separator: "\n")
-    #expect(rows.count == 2 + 2 + 4 + 7 + 8 + 7 + 3 * 9 + 3 + 5)
+    #expect(rows.count == 2 + 2 + 4 + 7 + 8 + 7 + 3 * 9 + 3 + 10)
     #expect(rows.contains("| `vae.latent` | `32` | an integer in 1…65536 | dimensions of z |"))
     #expect(rows.allSatisfy { $0.filter { $0 == "|" }.count == 5 })
   }

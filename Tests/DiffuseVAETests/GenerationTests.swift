@@ -49,45 +49,90 @@ import Testing
     #expect(all.elements.allSatisfy { (0...1).contains($0) })
   }
 
+  /// A network that notes when it is asked.
+  private struct Notes: Denoiser {
+    let asked = Box()
+    final class Box: Sendable { let times = Mutex<[Double]>([]) }
+    var times: [Double] { asked.times.withLock { $0 } }
+
+    func predict(_ x: Matrix, condition: Matrix?, timestep: Double) -> Matrix {
+      asked.times.withLock { $0.append(timestep) }
+      return x
+    }
+    func forward(
+      _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
+    ) -> (output: Matrix, residuals: Int) { (x, 0) }
+    func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
+    mutating func visit(
+      _ path: String, _ body: (String, inout Parameter) throws -> Void
+    ) rethrows {}
+  }
+
+  /// The times at which the network is asked for a batch, and how often the generator says it is.
+  private func asked(
+    _ trained: Model, _ change: (inout SamplingOptions) -> Void
+  ) throws -> (times: [Double], evaluations: Double?) {
+    let notes = Notes()
+    let model = try Model(
+      trained.configuration, shape: trained.shape, vae: trained.vae, denoiser: notes)
+    let generator = try generator(model, change)
+    #expect(generator.evaluations == nil)
+    _ = try generator.images(0..<1)
+    return (notes.times, generator.evaluations)
+  }
+
   @Test("Exactly as many steps are taken as are asked for, the first at the last timestep")
   func steps() throws {
-    /// A network that notes when it is asked.
-    struct Notes: Denoiser {
-      let asked = Box()
-      final class Box: Sendable { let timesteps = Mutex<[Int]>([]) }
-      func forward(
-        _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
-      ) -> (output: Matrix, residuals: Int) {
-        asked.timesteps.withLock { $0.append(timesteps[0]) }
-        return (x, 0)
-      }
-      func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
-      mutating func visit(
-        _ path: String, _ body: (String, inout Parameter) throws -> Void
-      ) rethrows {}
-    }
     let trained = try model()
     for steps in [1, 2, 3, 7, 10, 49, 50] {
       for spacing in Spacing.allCases {
-        for sampler in SamplingSettings.Sampler.allCases {
-          let notes = Notes()
-          let model = try Model(
-            trained.configuration, shape: trained.shape, vae: trained.vae, denoiser: notes)
-          _ = try generator(model) {
+        for sampler in SamplingSettings.Sampler.allCases where sampler.countsSteps {
+          let (asked, evaluations) = try asked(trained) {
             ($0.steps, $0.spacing, $0.sampler) = (steps, spacing, sampler)
-          }.images(0..<3)
-          let asked = notes.asked.timesteps.withLock { $0 }
-          #expect(asked.count == steps && asked.first == 49)
-          #expect(asked == asked.sorted(by: >) && Set(asked).count == steps)
-          #expect(steps == 1 || asked.last == 0)
+          }
+          // Those of a second order in one step ask twice, but not for the last one.
+          let isDouble = [.heun, .dpmSolver2S, .predictorCorrector].contains(sampler)
+          #expect(asked.count == (isDouble ? 2 * steps - 1 : steps), "\(sampler)")
+          #expect(evaluations == Double(asked.count))
+          #expect(asked.first == 49 && asked == asked.sorted(by: >))
+          let levels = try NoiseSchedule(.cosine, steps: 50).timesteps(
+            count: steps, spacing: spacing)
+          #expect(Set(asked).isSuperset(of: levels.map(Double.init)), "\(sampler): \(asked)")
+          #expect(sampler == .dpmSolver2S || Set(asked).count == steps)
         }
       }
     }
+    let (times, evaluations) = try asked(trained) {
+      ($0.sampler, $0.corrections, $0.steps) = (.predictorCorrector, 3, 10)
+    }
+    #expect(times.count == 37 && evaluations == 37)
     #expect(problem { try generator(model()) { $0.steps = 51 } }.contains("1...50"))
     #expect(problem { try generator(model()) { $0.steps = 0 } }.contains("1...50"))
-    #expect(problem { try generator(model()) { $0.eta = 1.5 } }.contains("0...1"))
+    #expect(
+      problem { try generator(model()) { $0.eta = 1.5 } }.contains(
+        "eta is 1.5; it must be a number in 0…1"))
+    #expect(problem { try generator(model()) { $0.churn = -1 } }.contains("in 0…10000"))
+    #expect(problem { try generator(model()) { $0.snr = .nan } }.contains("in 0…1"))
+    #expect(problem { try generator(model()) { $0.tolerance = 0 } }.contains("in 1e-05…1"))
+    #expect(problem { try generator(model()) { $0.corrections = 101 } }.contains("in 0…100"))
     #expect(problem { try generator(model()) { $0.temperature = .nan } }.contains("from 0 up"))
     #expect(problem { try generator(model()) { $0.batch = 0 } }.contains("1...65536"))
+  }
+
+  @Test(
+    "Adaptive steps reach from the last timestep to the first; a small tolerance asks more often")
+  func adaptive() throws {
+    let trained = try model()
+    let counts = try [1e-1, 1e-2, 1e-3].map { tolerance in
+      let (times, evaluations) = try asked(trained) {
+        ($0.sampler, $0.tolerance) = (.rk45, tolerance)
+      }
+      #expect(times.first == 49 && times.last == 0)
+      #expect(times.allSatisfy { (0...49).contains($0) })
+      #expect(evaluations == Double(times.count) && times.count % 6 == 1)
+      return times.count
+    }
+    #expect(counts == counts.sorted() && counts[0] < counts[2])
   }
 
   @Test("DDIM with η = 1 draws what the ancestral sampler with variance small draws")

@@ -14,7 +14,8 @@ import Testing
 
   private func row(_ images: String, steps: Int? = nil, classes: Double? = nil) -> EvaluationRow {
     EvaluationRow(
-      images: images, count: 5, steps: steps, secondsPerImage: steps.map { Double($0) / 8 },
+      images: images, count: 5, steps: steps, evaluations: steps.map { 2 * Double($0) - 1 },
+      secondsPerImage: steps.map { Double($0) / 8 },
       scores: Scores(
         frechet: 1.5, pixelFrechet: 0.25, kernel: -0.125, kernelLow: -1, kernelHigh: 0.75,
         precision: 0.5, recall: 1, classDistance: classes, inceptionScore: classes.map { 1 + $0 }))
@@ -53,7 +54,8 @@ import Testing
       #expect(keys["sampling"] as? [String: String] == sampling)
       let written = try #require(keys["rows"] as? [[String: Any]])
       #expect(written[5]["seconds_per_image"] as? Double == 0.125)
-      #expect(written[0]["steps"] == nil)
+      #expect(written[5]["evaluations"] as? Double == 1)
+      #expect(written[0]["steps"] == nil && written[0]["evaluations"] == nil)
       let scores = try #require(written[0]["scores"] as? [String: Double])
       #expect(
         scores == [
@@ -83,13 +85,14 @@ import Testing
       #expect(markdown.contains("## VAE, 1 step\n") && markdown.contains("## VAE, 10 steps\n"))
       let table = markdown.split(separator: "\n").filter { $0.hasPrefix("|") }
       #expect(table.count == rows.count + 2)
-      #expect(Set(table.map { line in line.count { $0 == "|" } }) == [12])
+      #expect(Set(table.map { line in line.count { $0 == "|" } }) == [13])
       #expect(table[2].contains("-0.125 (-1.000…0.750)") && !table[2].contains("–"))
       let last = table[8].split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
       #expect(
         last == [
-          "VAE", "10", "5", "1.500", "0.250", "-0.125 (-1.000…0.750)", "0.500", "1.000", "–", "–",
-          "1.25000",
+          "VAE", "10", "5", "1.500", "0.250", "-0.125 (-1.000…0.750)", "0.500", "1.000",
+          "–", "–",
+          "1.25000", "19.0",
         ])
     }
   }

@@ -47,14 +47,13 @@ extension Configuration {
       of: "sampling.steps", "diffusion.steps",
       else: "sampling.steps must be at most diffusion.steps, "
         + "not \(sampling.steps) with \(diffusion.steps)")
-    require(
-      sampling.sampler == .ddim || sampling.eta == 0,
-      of: "sampling.sampler", "sampling.eta",
-      else: "sampling.eta is for sampler ddim only")
-    require(
-      sampling.sampler == .ddpm || sampling.variance == .small,
-      of: "sampling.sampler", "sampling.variance",
-      else: "sampling.variance is for sampler ddpm only")
+    for (name, samplers) in SamplingSettings.special {
+      require(
+        samplers.contains(sampling.sampler) || sampling.isDefault(name),
+        of: "sampling.sampler", "sampling.\(name)",
+        else: "sampling.\(name) is for sampler "
+          + "\(samplers.map(\.rawValue).joined(separator: " or ")) only")
+    }
     for (path, property) in Self.stages {
       let stage = training[keyPath: property]
       require(

@@ -9,6 +9,16 @@ extension Matrix: Vector {
   }
 
   public static func dot(_ x: Matrix, _ y: Matrix) -> Double { x.dot(y) }
+
+  /// Row by row.
+  public static func scale(_ x: Matrix, byNormOf a: Matrix, over b: Matrix) -> Matrix {
+    let factors = (0..<x.rows).map { row in
+      Float(ratio(a.rows(row..<row + 1).norm, b.rows(row..<row + 1).norm))
+    }
+    var result = x
+    result.scaleRows(factors, adding: [Float](repeating: 0, count: x.rows), x)
+    return result
+  }
 }
 
 /// Everything of the second stage but the network: schedule, formulation and target.
@@ -60,7 +70,7 @@ struct DiffusionProcess: Sendable {
     let recovery = target.recovery(at: level)
     let y0 = Matrix.combine(recovery.x, y, recovery.output, output)
     guard y0.isFinite else {
-      throw UserError("the denoiser's output is not finite at timestep \(level.timestep)")
+      throw UserError("the denoiser's output is not finite at timestep \(Int(level.timestep))")
     }
     guard clips else { return y0 }
     // Data is in [-1, 1] as an image, whatever y is.

@@ -1,31 +1,29 @@
 import Diffusion
 import Neural
+import Synchronization
 
 /// How images are drawn from a trained model.
+@dynamicMemberLookup
 public struct SamplingOptions: Sendable {
-  public var sampler: SamplingSettings.Sampler
-  /// Evaluations of the network for one image.
-  public var steps: Int
-  public var eta: Double
-  public var variance: ReverseVariance
-  public var spacing: Spacing
+  /// What the model's configuration says, unless changed.
+  public var settings: SamplingSettings
   /// Scales how far z lies from the mean of its prior: of the component it is drawn from, if that
   /// is a mixture.
   public var temperature = 1.0
   public var seed: UInt64 = 0
   /// Images that go through the network together; nil is as many as suit it. Changes speed and
-  /// memory, and the last bits.
+  /// memory, and the last bits. With `rk45` each goes alone, whatever this is.
   public var batch: Int?
   public var threads: Int
 
-  /// What the model's configuration says.
   public init(_ settings: SamplingSettings, threads: Int) {
-    sampler = settings.sampler
-    steps = settings.steps
-    eta = settings.eta
-    variance = settings.variance
-    spacing = settings.spacing
+    self.settings = settings
     self.threads = threads
+  }
+
+  public subscript<Value>(dynamicMember path: WritableKeyPath<SamplingSettings, Value>) -> Value {
+    get { settings[keyPath: path] }
+    set { settings[keyPath: path] = newValue }
   }
 }
 
@@ -45,23 +43,35 @@ public struct Generator: Sendable {
   let options: SamplingOptions
   private let levels: [Level]
   package let batch: Int
+  private let tally = Tally()
 
   /// - Throws: `DiffusionError` or ``UserError`` for options out of range.
   public init(_ model: Model, _ options: SamplingOptions) throws {
     self.model = model
     self.options = options
-    levels = try model.process.schedule.levels(count: options.steps, spacing: options.spacing)
-    guard (0...1).contains(options.eta) else {
-      throw UserError("eta is \(options.eta); it must be in 0...1")
-    }
+    try options.settings.check()
+    let schedule = model.process.schedule
+    levels =
+      options.sampler.countsSteps
+      ? try schedule.levels(count: options.steps, spacing: options.spacing)
+      : [schedule.level(schedule.steps - 1), schedule.level(0), .clean]
     guard options.temperature.isFinite, options.temperature >= 0 else {
       throw UserError("temperature is \(options.temperature); it must be a number from 0 up")
     }
-    batch = options.batch ?? model.configuration.denoiser.kind.network.drawnTogether
-    guard (1...65536).contains(batch) else {
-      throw UserError("batch is \(batch); it must be in 1...65536")
+    let together = options.batch ?? model.configuration.denoiser.kind.network.drawnTogether
+    guard (1...65536).contains(together) else {
+      throw UserError("batch is \(together); it must be in 1...65536")
     }
+    // Steps that adapt would adapt to all images of a batch, and each depend on its company.
+    batch = options.sampler == .rk45 ? 1 : together
   }
+
+  /// Levels of noise on the way of an image; nil for a sampler that chooses its own.
+  public var steps: Int? { options.sampler.countsSteps ? options.steps : nil }
+
+  /// How often the network was asked for one image, on average over all that were refined; nil if
+  /// none was.
+  public var evaluations: Double? { tally.mean }
 
   /// Images `range` of the seed.
   ///
@@ -138,21 +148,19 @@ public struct Generator: Sendable {
     let reconstruction = model.vae.map { $0.reconstruction(.stacked(drafts.compactMap(\.z))) }
     let start = Matrix.stacked(drafts.map(\.start))
     let addresses = drafts.map(\.noise)
+    var evaluations = 0
     func denoise(_ y: Matrix, _ level: Level) throws -> Matrix {
-      try process.denoise(y, at: level, network, reconstruction)
+      evaluations += 1
+      return try process.denoise(y, at: level, network, reconstruction)
     }
     func noise(_ step: Int) -> Matrix {
       RandomStream(seed: options.seed, purpose: .reverseNoise, step: step).normal(
         rows: addresses, columns: start.columns)
     }
-    let y0 =
-      switch options.sampler {
-      case .ddpm:
-        try ancestral(
-          from: start, through: levels, variance: options.variance, denoise: denoise, noise: noise)
-      case .ddim:
-        try ddim(from: start, through: levels, eta: options.eta, denoise: denoise, noise: noise)
-      }
+    let y0 = try options.settings.draw(
+      from: start, through: levels, level: process.schedule.level(noiseShare:), denoise: denoise,
+      noise: noise)
+    tally.add(evaluations)
     return process.formulation.image(fromChain: y0, reconstruction).affine(0.5, 0.5)
       .clamped(to: 0...1)
   }
@@ -191,5 +199,18 @@ public struct Generator: Sendable {
       }
     }
     return all
+  }
+}
+
+/// Counts from several threads.
+private final class Tally: Sendable {
+  private let counts = Mutex((sum: 0, terms: 0))
+
+  func add(_ count: Int) {
+    counts.withLock { $0 = ($0.sum + count, $0.terms + 1) }
+  }
+
+  var mean: Double? {
+    counts.withLock { $0.terms == 0 ? nil : Double($0.sum) / Double($0.terms) }
   }
 }

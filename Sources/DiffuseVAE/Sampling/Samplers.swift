@@ -1,0 +1,47 @@
+import Diffusion
+
+extension SamplingSettings {
+  /// The way from noise to data by the chosen sampler; the arguments are those of all samplers.
+  func draw<V: Vector>(
+    from start: V, through levels: [Level], level: (Double) -> Level,
+    denoise: (V, Level) throws -> V, noise: (Int) throws -> V
+  ) throws -> V {
+    switch sampler {
+    case .ddim:
+      try ddim(from: start, through: levels, eta: eta, denoise: denoise, noise: noise)
+    case .ddpm:
+      try ancestral(
+        from: start, through: levels, variance: variance, denoise: denoise, noise: noise)
+    case .euler, .heun:
+      try heun(
+        from: start, through: levels, churn: churn, corrects: sampler == .heun, level: level,
+        denoise: denoise, noise: noise)
+    case .dpmSolver2S:
+      try dpmSolver2S(from: start, through: levels, level: level, denoise: denoise)
+    case .dpmSolver2M, .dpmSolver2MSDE:
+      try dpmSolver2M(
+        from: start, through: levels, stochastic: sampler == .dpmSolver2MSDE, denoise: denoise,
+        noise: noise)
+    case .dpmSolver3M:
+      try dpmSolverMultistep(from: start, through: levels, order: 3, denoise: denoise)
+    case .uniPC:
+      try Diffusion.uniPC(from: start, through: levels, denoise: denoise)
+    case .plms:
+      try Diffusion.plms(from: start, through: levels, denoise: denoise)
+    case .reverseSDE:
+      try eulerMaruyama(from: start, through: levels, denoise: denoise, noise: noise)
+    case .predictorCorrector:
+      try predictorCorrector(
+        from: start, through: levels, predictor: predictor, corrections: corrections,
+        signalToNoise: snr, denoise: denoise, noise: noise)
+    case .rk45:
+      try dormandPrince(
+        from: start, through: levels, tolerance: tolerance, level: level, denoise: denoise)
+    }
+  }
+}
+
+extension SamplingSettings.Sampler {
+  /// Whether the number of steps is given: not where a tolerance decides.
+  public var countsSteps: Bool { self != .rk45 }
+}

@@ -188,8 +188,7 @@ extension EvaluationRow {
   public var line: String {
     let s = scores
     return EvaluationReport.line([
-      images, steps.map { "\($0)" } ?? "", "\(count)",
-      s.frechet.digits(3),
+      images, steps.map { "\($0)" } ?? "", "\(count)", s.frechet.digits(3),
       s.pixelFrechet?.digits(3) ?? "–",
       "\(s.kernel.digits(3)) (\(s.kernelLow.digits(3))…\(s.kernelHigh.digits(3)))",
       s.precision.digits(3), s.recall.digits(3), s.classDistance?.digits(3) ?? "–",

@@ -116,6 +116,25 @@ struct ChurnTests {
     #expect(drawn == [1, 2, 3, 4])
   }
 
+  @Test("no noise is added beyond the first level, however much churn there is")
+  func ceiling() throws {
+    let levels = levels(anglesFrom: 1.5, to: 0.2, steps: 60)
+    var visited: [Level] = []
+    _ = try heun(
+      from: 0.7, through: levels, churn: 1000, corrects: false, level: level(noiseShare:)
+    ) { x, level in
+      visited.append(level)
+      return Self.data.denoise(x, level)
+    } noise: { _ in
+      0.1
+    }
+    // The factor √2 on σ/α is more than the first step takes away.
+    let highest = visited.map(\.noiseShare).max() ?? 0
+    expect("the noisiest", highest, is: levels[0].noiseShare, within: 1e-12)
+    let raised = zip(visited, levels).count { $0.noiseShare > $1.noiseShare + 1e-12 }
+    #expect(raised == 59, "\(raised) of 60 steps start above their level")
+  }
+
   @Test("a churn that is no number from 0 up is refused", arguments: [-0.1, .infinity, .nan])
   func refuses(churn: Double) {
     let error = #expect(throws: DiffusionError.self) {

@@ -1,7 +1,7 @@
 import RealModule
 
-/// DPM-Solver++ (2M), of order 2 with one evaluation a step, or its form for the reverse SDE, SDE-
-/// DPM-Solver++ (2M) (Lu et al. 2022b, algorithm 2 and section 5).
+/// DPM-Solver++ (2M), of order 2 with one evaluation a step (Lu et al. 2022b, "DPM-Solver++",
+/// algorithm 2), or its form for the reverse SDE, SDE-DPM-Solver++ (2M) of the same paper.
 ///
 /// Both are a sampler of order 1, DDIM or the ancestral one, which is given in place of x0 the
 /// straight line through the last two of them, halfway through the step in λ.
@@ -64,7 +64,7 @@ public func dpmSolver2S<V: Vector>(
 }
 
 /// The exact exponential multistep method: x0 as a polynomial of λ through the last `order` of its
-/// estimates (Lu et al. 2022b, eq. 4.1). Order 1 is DDIM, 2 a 2M, and 3 DPM-Solver++ (3M).
+/// estimates in proposition 4.1 (Lu et al. 2022b). Order 1 is DDIM, 2 a 2M, and 3 DPM-Solver++ (3M).
 ///
 /// - Parameters:
 ///   - start: a sample at the first level, usually pure noise.

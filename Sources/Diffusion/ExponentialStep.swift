@@ -9,7 +9,7 @@ struct Estimate<V: Vector> {
 }
 
 /// The solution of the probability-flow ODE from one level to the next for an x0 that is the
-/// polynomial of λ through some estimates (Lu et al. 2022b, eq. 3.7):
+/// polynomial of λ through some estimates (Lu et al. 2022b, proposition 4.1):
 ///
 ///     x' = σ'/σ x + α' ∫ e^(λ-λ') x0(λ) dλ
 ///

@@ -43,7 +43,7 @@ public struct Level: Sendable, Hashable {
   /// not, and `x/(α + σ) = (1 - τ) x0 + τ ε` is linear in it.
   public var noiseShare: Double { sigma / (alpha + sigma) }
 
-  /// `λ = ln(α/σ)`, half the logarithm of the signal-to-noise ratio (Lu et al. 2022a, section 3.1);
+  /// `λ = ln(α/σ)`, half the logarithm of the signal-to-noise ratio (Lu et al. 2022a, "DPM-Solver", section 3.1);
   /// infinite at both ends.
   public var lambda: Double { .log(alpha / sigma) }
 }

@@ -27,7 +27,7 @@ extension Level {
 
 extension Transition {
   /// DDIM without fresh noise (Song et al. 2020, eq. 12 with σ = 0). In λ it is the solution of the
-  /// probability-flow ODE for an x0 that stays as it is (Lu et al. 2022b, eq. 4.1 of order 1):
+  /// probability-flow ODE for an x0 that stays as it is (Lu et al. 2022b, proposition 4.1):
   /// `σ'/σ x + α' (1 - e^(λ-λ')) x0`, finite where λ is not.
   init(deterministicFrom level: Level, to next: Level) {
     self.init(from: level, to: next, epsilon: next.sigma, noise: 0)

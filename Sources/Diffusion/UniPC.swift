@@ -1,9 +1,9 @@
-/// UniPC-2, of order 3 with one evaluation a step (Zhao et al. 2023, algorithms 5 to 8 in the form of x0).
+/// UniPC-2, of order 3 with one evaluation a step (Zhao et al. 2023, in its form for x0).
 ///
 /// The predictor carries x0 on as a polynomial of λ through its last two estimates; what is found
 /// at the predicted sample makes the corrector's polynomial, through three. That estimate also is
 /// the next step's: the corrected sample is not asked again. The weights solve the paper's
-/// conditions (eq. 5) exactly, whatever its B(h).
+/// conditions exactly, so that its B(h) cancels.
 ///
 /// - Parameters:
 ///   - start: a sample at the first level, usually pure noise.

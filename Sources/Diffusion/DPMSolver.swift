@@ -69,8 +69,8 @@ public func dpmSolver2S<V: Vector>(
 /// - Parameters:
 ///   - start: a sample at the first level, usually pure noise.
 ///   - levels: from noise to data; `NoiseSchedule.levels` gives them and ends with `.clean`.
-///   - order: In 1...3. The second step has but two estimates to go through, and the first one only
-///     one; order 3 outlives the former, and is given the latter anew when it has two.
+///   - order: In 1...3. The first step has one estimate to go through, the second one two. Of order
+///     3, where the former would cost an order, the first step is taken anew through two.
 ///   - denoise: the estimate of x0 for a sample at a level, clipped or not; asked once a step.
 /// - Returns: a sample at the last level. The step into `.clean` returns x0 as it is.
 public func dpmSolverMultistep<V: Vector>(
@@ -78,13 +78,13 @@ public func dpmSolverMultistep<V: Vector>(
 ) throws -> V {
   try check("order", order, in: 1...3)
   var x = start
-  var estimates: [Estimate<V>] = []
+  var estimates: ArraySlice<Estimate<V>> = []
   for (i, (level, next)) in zip(levels, levels.dropFirst()).enumerated() {
-    estimates.append(Estimate(level, try denoise(x, level)))
+    estimates = estimates.suffix(order - 1) + [Estimate(level, try denoise(x, level))]
     if order == 3, i == 1 {
-      x = exponentialStep(start, from: levels[0], to: level, through: estimates[...])
+      x = exponentialStep(start, from: levels[0], to: level, through: estimates)
     }
-    x = exponentialStep(x, from: level, to: next, through: estimates.suffix(order))
+    x = exponentialStep(x, from: level, to: next, through: estimates)
   }
   return x
 }

@@ -22,11 +22,10 @@ func exponentialStep<V: Vector>(
 ) -> V {
   let ddim = Transition(deterministicFrom: level, to: next)
   let h = next.lambda - level.lambda
-  let usable = estimates.filter { $0.level.alphaBar > 0 }
-  guard h.isFinite, !usable.isEmpty else {
-    let here = estimates.last { $0.level == level }
-    return ddim(x, (here ?? estimates[estimates.startIndex]).x0)
+  guard h.isFinite else {
+    return estimates.last { $0.level == level }.map { ddim(x, $0.x0) } ?? x
   }
+  let usable = estimates.filter { $0.level.alphaBar > 0 }
   let weights = exponentialWeights(h, nodes: usable.map { ($0.level.lambda - level.lambda) / h })
   return .combination(
     [(ddim.current, x)] + zip(weights, usable).map { (next.alpha * $0, $1.x0) })

@@ -15,12 +15,12 @@ public func uniPC<V: Vector>(
 ) rethrows -> V {
   guard let first = levels.first, levels.count > 1 else { return start }
   var x = start
-  var estimates = [Estimate(first, try denoise(x, first))]
+  var estimates = [Estimate(first, try denoise(x, first))][...]
   for (level, next) in zip(levels, levels.dropFirst()) {
     let predicted = exponentialStep(x, from: level, to: next, through: estimates.suffix(2))
     guard next.variance > 0 else { return predicted }
-    estimates.append(Estimate(next, try denoise(predicted, next)))
-    x = exponentialStep(x, from: level, to: next, through: estimates.suffix(3))
+    estimates = estimates.suffix(2) + [Estimate(next, try denoise(predicted, next))]
+    x = exponentialStep(x, from: level, to: next, through: estimates)
   }
   return x
 }

@@ -28,7 +28,9 @@ struct Sample: ParsableCommand {
   )
   var temperature = 1.0
 
-  @Option(help: "Images computed together, 1...65536, but one with rk45. (default: what suits the network)")
+  @Option(
+    help: "Images computed together, 1...65536; with rk45 one. (default: what suits the network)"
+  )
   var batch: Int?
 
   @Option(help: "The VAE alone, or all.")

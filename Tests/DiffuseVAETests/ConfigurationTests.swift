@@ -190,7 +190,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           steps: 1000
           schedule: cosine
           target: original
-          loss: velocity
+          loss: original
           clip: true
 
         denoiser:

@@ -93,7 +93,7 @@ public struct DiffusionSettings: Equatable, Sendable {
   public var target = PredictionTarget.original
 
   /// The space in which its error is squared.
-  public var loss = PredictionTarget.velocity
+  public var loss = PredictionTarget.original
 
   /// Whether samplers clip the predicted x0 to the range of the data.
   public var clip = true

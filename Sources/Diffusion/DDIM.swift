@@ -36,6 +36,14 @@ public func ddim<V: Vector>(
   }
 }
 
+/// The coefficients of deterministic DDIM's step, `x' = original·x0 + current·x`.
+public func ddimCoefficients(
+  from level: Level, to next: Level
+) -> (original: Double, current: Double) {
+  let step = Transition(deterministicFrom: level, to: next)
+  return (step.original, step.current)
+}
+
 /// The noise from which deterministic DDIM would have drawn `original`, up to an error of order 1
 /// in the step (Song et al. 2020, section 5.4).
 ///

@@ -25,7 +25,7 @@ import Testing
           "5", "true", "\"\"", "\"e\\n\"", "Größe",
         ].enumerated().map { index, key in
           "a.yaml:1:\([2, 8, 17, 24, 34][index]): \(key) is not a setting; "
-            + "there are data, vae, prior, diffusion, denoiser, training, sampling"
+            + "there are data, vae, prior, diffusion, denoiser, consistency, training, sampling"
         })
   }
 
@@ -225,7 +225,7 @@ import Testing
         "--set vae.hidden=[1: not YAML: did not find expected ',' or ']' "
           + "while parsing a flow sequence",
         "--set =5: \"\" is not a setting; "
-          + "there are data, vae, prior, diffusion, denoiser, training, sampling",
+          + "there are data, vae, prior, diffusion, denoiser, consistency, training, sampling",
         "--set vae..latent=5: vae.\"\" is not a setting; "
           + "there are hidden, latent, likelihood, beta",
         "--set vae.latent=: vae.latent must be an integer in 1…65536, not nothing",
@@ -233,7 +233,7 @@ import Testing
         "--set vae.latent.size=5: vae.latent must be an integer in 1…65536, not a mapping",
         "--set vae.latent=*a: aliases are not allowed",
         "--set sed.x=1 # y: sed is not a setting; "
-          + "there are data, vae, prior, diffusion, denoiser, training, sampling",
+          + "there are data, vae, prior, diffusion, denoiser, consistency, training, sampling",
       ])
   }
 
@@ -255,7 +255,7 @@ import Testing
       "a.yaml:1:26: vae.beta is given twice, first at a.yaml:1:17",
       "a.yaml:3:13: anchors are not allowed",
       "--set lanes=2: lanes is not a setting; "
-        + "there are data, vae, prior, diffusion, denoiser, training, sampling",
+        + "there are data, vae, prior, diffusion, denoiser, consistency, training, sampling",
     ]
     #expect(problems(text, "lanes=2") == expected)
     let error = #expect(throws: ConfigurationError.self) {

@@ -7,7 +7,11 @@ import Testing
   /// A short training on the built-in digits, made once.
   static let trained = Result {
     try inTemporaryFolder { folder in
-      let settings = ["training.vae.steps=200", "training.denoiser.steps=400", "training.grids=0"]
+      let settings = [
+        "training.vae.steps=200", "training.denoiser.steps=400", "training.grids=0",
+        "consistency.kind=distillation", "training.consistency.steps=20",
+        "training.consistency.batch=50",
+      ]
       return try Model(of: trainedRun(in: folder, small(settings)))
     }
   }

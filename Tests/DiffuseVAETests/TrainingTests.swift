@@ -12,7 +12,9 @@ import Testing
   func threads(kind: DenoiserSettings.Kind) throws {
     try inTemporaryFolder { runs in
       let configuration = try small(
-        "denoiser.kind=\(kind)", "denoiser.dropout=0.3", "training.lanes=3")
+        "denoiser.kind=\(kind)", "denoiser.dropout=0.3", "training.lanes=3",
+        "consistency.kind=distillation", "training.consistency.steps=12",
+        "training.consistency.batch=50")
       let weights = try (1...4).map { threads in
         let run = try trainedRun(
           in: runs, name: "threads-\(threads)", configuration, threads: threads)
@@ -33,6 +35,9 @@ import Testing
     let objective = DiffusionObjective<MLPDenoiser>(
       process: try DiffusionProcess(configuration.diffusion), vae: vae, dropout: 0.3)
     try resume(objective, network, .denoiser, digits.training, configuration)
+    try resume(
+      ConsistencyObjective(objective, teacher: network, levels: 10), network.shaken(0.01),
+      .consistency, digits.training, configuration)
     let latents = MLPDenoiser(
       configuration.denoiser, pixels: 4, conditional: false, timesteps: 50, seed: 1)
     try resume(

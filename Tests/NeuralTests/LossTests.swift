@@ -55,6 +55,21 @@ import Testing
     #expect(error < 2e-3)
   }
 
+  @Test("Pseudo-Huber: value by hand, derivative by finite differences")
+  func huber() {
+    // √(3² + 4² + 12²) - 12 = 1 and √(12²) - 12 = 0
+    let (loss, derivative) = pseudoHuber(
+      Matrix(2, 2, [3, 4, 1, 1]), Matrix(2, 2, [0, 0, 1, 1]), scale: 12, weight: 2)
+    #expect(abs(loss - 2) < 1e-12)
+    #expect(distance(derivative, Matrix(2, 2, [6.0 / 13, 8.0 / 13, 0, 0])) < 1e-6)
+    let (x, target) = (normal(4, 30, seed: 3), normal(4, 30, seed: 4))
+    let gradient = pseudoHuber(x, target, scale: 0.3, weight: 0.5).derivative
+    let error = worstSlopeError(at: x, gradient: gradient) {
+      pseudoHuber($0, target, scale: 0.3, weight: 0.5).loss
+    }
+    #expect(error < 2e-3)
+  }
+
   @Test("Gaussian latents: divergence in closed form, all derivatives by finite differences")
   func gaussian() {
     // KL(N(1, e) ‖ N(0, 1)) = ½ (1 + e - 1 - 1)

@@ -242,6 +242,9 @@ public struct TrainingSettings: Equatable, Sendable {
   /// The second stage.
   public var denoiser = StageSettings(clip: 1)
 
+  /// A consistency model.
+  public var consistency = StageSettings(epochs: 5, rate: 2e-4, clip: 1)
+
   /// Slices of a batch that are worked on at the same time: In 1...64.
   ///
   /// Sums depend on it in their last bits, and on the number of threads not at all.
@@ -260,6 +263,7 @@ extension TrainingSettings: SettingsBlock {
       Field("vae", \.vae, "the first stage"),
       Field("prior", \.prior, "a prior that is a diffusion"),
       Field("denoiser", \.denoiser, "the second stage"),
+      Field("consistency", \.consistency, "a consistency model"),
       Field(
         "lanes", \.lanes, .integer(in: 1...64),
         "slices of a batch that are worked on at the same time"),

@@ -15,6 +15,7 @@ public struct Configuration: Equatable, Sendable {
   public var prior = PriorSettings()
   public var diffusion = DiffusionSettings()
   public var denoiser = DenoiserSettings()
+  public var consistency = ConsistencySettings()
   public var training = TrainingSettings()
   public var sampling = SamplingSettings()
 
@@ -76,6 +77,8 @@ extension Configuration: SettingsBlock {
       Field("prior", \.prior, "where new latents come from"),
       Field("diffusion", \.diffusion, "the second stage's process"),
       Field("denoiser", \.denoiser, "the second stage's network"),
+      Field(
+        "consistency", \.consistency, "a model that samples in a step, made of the second stage"),
       Field("training", \.training, "how both stages are trained"),
       Field("sampling", \.sampling, "how images are drawn"),
     ]

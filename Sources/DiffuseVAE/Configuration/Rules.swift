@@ -3,6 +3,7 @@ extension Configuration {
   private static let stages = [
     ("training.vae", \TrainingSettings.vae), ("training.prior", \TrainingSettings.prior),
     ("training.denoiser", \TrainingSettings.denoiser),
+    ("training.consistency", \TrainingSettings.consistency),
   ]
 
   /// Lets what was given replace a default, or something given earlier, that excludes it.
@@ -47,6 +48,15 @@ extension Configuration {
       of: "sampling.steps", "diffusion.steps",
       else: "sampling.steps must be at most diffusion.steps, "
         + "not \(sampling.steps) with \(diffusion.steps)")
+    require(
+      consistency.levels <= diffusion.steps || consistency.kind == .none,
+      of: "consistency.levels", "diffusion.steps",
+      else: "consistency.levels must be at most diffusion.steps, "
+        + "not \(consistency.levels) with \(diffusion.steps)")
+    require(
+      sampling.sampler != .consistency || consistency.kind != .none,
+      of: "sampling.sampler", "consistency.kind",
+      else: "sampling.sampler consistency needs a consistency.kind other than none")
     for (name, samplers) in SamplingSettings.special {
       require(
         samplers.contains(sampling.sampler) || sampling.isDefault(name),

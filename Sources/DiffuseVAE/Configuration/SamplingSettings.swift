@@ -14,6 +14,7 @@ public struct SamplingSettings: Equatable, Sendable {
     case reverseSDE = "sde"
     case predictorCorrector = "pc"
     case rk45
+    case consistency
   }
 
   public var sampler = Sampler.ddim

@@ -51,11 +51,26 @@ struct DiffusionProcess: Sendable {
   ) -> (y: Matrix, target: Matrix) {
     let levels = timesteps.map(schedule.level)
     let coefficients = levels.map(target.coefficients)
-    var (y, goal) = (y0, y0)
-    y.scaleRows(levels.map { Float($0.alpha) }, adding: levels.map { Float($0.sigma) }, noise)
+    var goal = y0
     goal.scaleRows(
       coefficients.map { Float($0.original) }, adding: coefficients.map { Float($0.noise) }, noise)
-    return (y, goal)
+    return (diffuse(y0, noise: noise, levels: levels), goal)
+  }
+
+  /// `y = α y0 + σ ε`, every image at a level of its own.
+  func diffuse(_ y0: Matrix, noise: Matrix, levels: [Level]) -> Matrix {
+    var y = y0
+    y.scaleRows(levels.map { Float($0.alpha) }, adding: levels.map { Float($0.sigma) }, noise)
+    return y
+  }
+
+  /// The estimate of y0 in the network's output, every image at a level of its own.
+  func original(_ y: Matrix, _ output: Matrix, levels: [Level]) -> Matrix {
+    let recoveries = levels.map(target.recovery)
+    var y0 = y
+    y0.scaleRows(
+      recoveries.map { Float($0.x) }, adding: recoveries.map { Float($0.output) }, output)
+    return y0
   }
 
   /// The network's estimate of y0 for a batch at one level.
@@ -72,6 +87,11 @@ struct DiffusionProcess: Sendable {
     guard y0.isFinite else {
       throw UserError("the denoiser's output is not finite at timestep \(Int(level.timestep))")
     }
+    return clipped(y0, reconstruction)
+  }
+
+  /// An estimate of y0 in the range of the data, if samplers are to clip.
+  func clipped(_ y0: Matrix, _ reconstruction: Matrix?) -> Matrix {
     guard clips else { return y0 }
     // Data is in [-1, 1] as an image, whatever y is.
     let image = formulation.image(fromChain: y0, reconstruction).clamped(to: -1...1)

@@ -129,7 +129,7 @@ extension Configuration {
     switch stage {
     case .vae: vae.footprint(pixels: shape.count)
     case .prior: prior.footprint(latents: vae.latent)
-    case .denoiser:
+    case .denoiser, .consistency:
       denoiser.footprint(
         shape: shape, conditional: diffusion.condition, timesteps: diffusion.steps)
     }
@@ -142,8 +142,10 @@ extension Configuration {
     let lanes = min(training.lanes, batch)
     // Value, two moments, and average.
     let state = footprint.parameters * 4 + footprint.constants
-    let frozen = stage != .vae && hasVAE ? vae.footprint(pixels: shape.count).parameters : 0
-    let together = stage == .denoiser ? denoiser.kind.network.together : .max
+    var frozen = stage != .vae && hasVAE ? vae.footprint(pixels: shape.count).parameters : 0
+    if stage == .consistency { frozen += footprint.parameters + footprint.prepared }
+    let isDenoiser = stage == .denoiser || stage == .consistency
+    let together = isDenoiser ? denoiser.kind.network.together : .max
     let atWork = min(lanes, threads)
     let images = atWork * min((batch + lanes - 1) / lanes, together)
     let residuals = images * footprint.residualsPerImage

@@ -10,6 +10,8 @@ public struct Model: Sendable {
   public let vae: VAE?
   /// Nil when only the first stage is wanted.
   let denoiser: (any Denoiser)?
+  /// Nil when the second stage has none.
+  let consistency: (any Denoiser)?
   /// Of z.
   let prior: LatentPrior
   let process: DiffusionProcess
@@ -31,7 +33,14 @@ public struct Model: Sendable {
     guard prior == nil || configuration.hasVAE else {
       throw UserError("\(run.folder): formulation none has no VAE, and so no prior")
     }
-    let stages = configuration.stages.filter { $0 == .vae || $0 == .denoiser && needsDenoiser }
+    let stages = configuration.stages.filter { stage in
+      switch stage {
+      case .vae: true
+      case .prior: false
+      case .denoiser: needsDenoiser
+      case .consistency: needsDenoiser && run.isFinished(.consistency)
+      }
+    }
     for stage in stages where !run.isFinished(stage) {
       throw UserError(
         """
@@ -46,9 +55,9 @@ public struct Model: Sendable {
         throw FormatError(file: path, problem: "names no size of image (metadata \"image\")")
       }
       try Self.check(file, stage, configuration, path)
-      if stage == .denoiser { try configuration.denoiser.check(shape: shape) }
+      if stage != .vae { try configuration.denoiser.check(shape: shape) }
       try Weights.check(file, configuration.footprint(of: stage, shape: shape), path: path)
-      return (path: path, content: file, shape: shape)
+      return (stage: stage, path: path, content: file, shape: shape)
     }
     let shapes = files.map(\.shape)
     guard let shape = shapes.first, shapes.allSatisfy({ $0 == shape }) else {
@@ -58,21 +67,24 @@ public struct Model: Sendable {
     self.shape = shape
     process = try DiffusionProcess(configuration.diffusion)
     self.prior = try LatentPrior(of: run, configuration, prior)
-    let seed = configuration.training.seed
-    if configuration.hasVAE {
+    func file(_ stage: Stage) -> (path: String, content: SafeTensors)? {
+      files.first { $0.stage == stage }.map { ($0.path, $0.content) }
+    }
+    vae = try file(.vae).map { path, content in
+      let seed = configuration.training.seed
       var vae = VAE(configuration.vae, pixels: shape.count, seed: seed)
-      try Weights.decode(files[0].content, into: &vae, path: files[0].path)
-      self.vae = vae
-    } else {
-      vae = nil
+      try Weights.decode(content, into: &vae, path: path)
+      return vae
     }
-    if needsDenoiser, let file = files.last {
-      var network = configuration.network(shape: shape)
-      try Weights.decode(file.content, into: &network, path: file.path)
-      denoiser = network.prepared(training: false)
-    } else {
-      denoiser = nil
+    func network(_ stage: Stage) throws -> (any Denoiser)? {
+      try file(stage).map { path, content in
+        var network = configuration.network(shape: shape)
+        try Weights.decode(content, into: &network, path: path)
+        return network.prepared(training: false)
+      }
     }
+    denoiser = try network(.denoiser)
+    consistency = try network(.consistency)
   }
 
   /// Weights mean something only under the settings that they were trained with.
@@ -89,6 +101,10 @@ public struct Model: Sendable {
       case .denoiser:
         trained.vae == configuration.vae && trained.diffusion == configuration.diffusion
           && trained.denoiser == configuration.denoiser
+      case .consistency:
+        trained.vae == configuration.vae && trained.diffusion == configuration.diffusion
+          && trained.denoiser == configuration.denoiser
+          && trained.consistency == configuration.consistency
       }
     guard isSame else {
       throw FormatError(
@@ -98,12 +114,13 @@ public struct Model: Sendable {
 
   package init(
     _ configuration: Configuration, shape: ImageShape, vae: VAE?, denoiser: (any Denoiser)?,
-    prior: LatentPrior = .normal
+    consistency: (any Denoiser)? = nil, prior: LatentPrior = .normal
   ) throws {
     self.configuration = configuration
     self.shape = shape
     self.vae = vae
     self.denoiser = denoiser?.prepared(training: false)
+    self.consistency = consistency?.prepared(training: false)
     self.prior = prior
     process = try DiffusionProcess(configuration.diffusion)
   }

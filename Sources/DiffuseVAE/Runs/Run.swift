@@ -8,6 +8,7 @@ import Foundation
 ///     prior.safetensors      what z is drawn from, unless z ~ N(0, I)
 ///     latents.json           what the latents of the training images are like
 ///     denoiser.safetensors   the finished second stage (averaged weights)
+///     consistency.safetensors  the finished consistency model (averaged weights), if one is wanted
 ///     state/                 what an unfinished stage needs to go on
 ///     metrics.jsonl          one line of losses every few steps
 ///     samples/               grids of images drawn on the way
@@ -156,12 +157,13 @@ public struct Run: Sendable {
   }
 }
 
-/// The parts of a training in their order, by the names of their files: the two stages, and the
-/// prior on z between them.
+/// The parts of a training in their order, by the names of their files: the two stages, the prior
+/// on z between them, and the consistency model that is made of the second.
 public enum Stage: String, Sendable, CaseIterable {
   case vae
   case prior
   case denoiser
+  case consistency
 
   /// A seed for each, so that they share no random numbers.
   func seed(_ seed: UInt64) -> UInt64 {
@@ -170,6 +172,7 @@ public enum Stage: String, Sendable, CaseIterable {
       case .vae: 0
       case .denoiser: 1
       case .prior: 2
+      case .consistency: 3
       }
     return seed &+ number &* 0x9E37_79B9_7F4A_7C15
   }

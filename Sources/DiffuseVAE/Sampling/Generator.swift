@@ -50,11 +50,11 @@ public struct Generator: Sendable {
     self.model = model
     self.options = options
     try options.settings.check()
-    let schedule = model.process.schedule
-    levels =
-      options.sampler.countsSteps
-      ? try schedule.levels(count: options.steps, spacing: options.spacing)
-      : [schedule.level(schedule.steps - 1), schedule.level(0), .clean]
+    levels = try options.settings.levels(of: model.process.schedule)
+    guard options.sampler != .consistency || model.consistency != nil else {
+      throw UserError(
+        "the run has no consistency model: set consistency.kind in its config.yaml, and --resume")
+    }
     guard options.temperature.isFinite, options.temperature >= 0 else {
       throw UserError("temperature is \(options.temperature); it must be a number from 0 up")
     }
@@ -134,7 +134,8 @@ public struct Generator: Sendable {
   }
 
   func refine(_ drafts: [Draft]) throws -> Matrix {
-    guard let network = model.denoiser else {
+    let isConsistent = options.sampler == .consistency
+    guard let network = isConsistent ? model.consistency : model.denoiser else {
       throw UserError("this model was loaded without its second stage")
     }
     return try inBatches(drafts.map(\.noise)) { places in

@@ -37,6 +37,8 @@ extension SamplingSettings {
     case .rk45:
       try dormandPrince(
         from: start, through: levels, tolerance: tolerance, level: level, denoise: denoise)
+    case .consistency:
+      try consistencySampling(from: start, through: levels, denoise: denoise, noise: noise)
     }
   }
 }
@@ -44,4 +46,16 @@ extension SamplingSettings {
 extension SamplingSettings.Sampler {
   /// Whether the number of steps is given: not where a tolerance decides.
   public var countsSteps: Bool { self != .rk45 }
+}
+
+extension SamplingSettings {
+  /// The levels on the way from noise to data.
+  func levels(of schedule: NoiseSchedule) throws -> [Level] {
+    switch sampler {
+    case .rk45: [schedule.level(schedule.steps - 1), schedule.level(0), .clean]
+    // It ends where it is asked no more: at the boundary, the first timestep.
+    case .consistency: try schedule.levels(count: steps + 1, spacing: spacing).dropLast()
+    default: try schedule.levels(count: steps, spacing: spacing)
+    }
+  }
 }

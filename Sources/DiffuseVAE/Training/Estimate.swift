@@ -25,6 +25,15 @@ public struct Estimate {
       return try Self.seconds(
         .denoiser, objective, network, data.training, configuration, threads)
     }
+    func consistencySeconds<Network: Denoiser>(_ network: Network) throws -> Double {
+      let stage = try DiffusionObjective<Network>(
+        configuration, vae: configuration.hasVAE ? vae : nil)
+      let settings = configuration.consistency
+      let objective = try ConsistencyObjective(
+        stage, teacher: settings.kind == .distillation ? network : nil, levels: settings.levels)
+      return try Self.seconds(
+        .consistency, objective, network, data.training, configuration, threads)
+    }
     parts = try stages.filter(configuration.isTrained).map { stage in
       let settings = configuration.settings(of: stage)
       let steps = settings.totalSteps(images: data.training.count)
@@ -34,6 +43,7 @@ public struct Estimate {
           try Self.seconds(.vae, VAEObjective(), vae, data.training, configuration, threads)
         case .prior: try Self.priorSeconds(configuration, count: data.training.count, threads)
         case .denoiser: try denoiserSeconds(configuration.network(shape: data.shape))
+        case .consistency: try consistencySeconds(configuration.network(shape: data.shape))
         }
       return Part(
         stage: stage, parameters: configuration.footprint(of: stage, shape: data.shape).parameters,

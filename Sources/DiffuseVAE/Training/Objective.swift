@@ -88,9 +88,8 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
   package func forward(
     _ network: Network, _ slice: Slice
   ) -> (terms: [Double], residuals: Residuals) {
-    let pixels = slice.examples.columns
-    let reconstruction = vae.map { reconstructions(by: $0, of: slice) }
-    let y0 = process.formulation.chain(fromImage: slice.examples.affine(2, -1), reconstruction)
+    let (y0, reconstruction) = chain(of: slice)
+    let pixels = y0.columns
     let timesteps = slice.stream(.timestep).integers(
       rows: slice.rows, below: process.schedule.steps)
     let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: pixels)
@@ -104,6 +103,13 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
     let (loss, derivative) = squaredError(
       output, target, weights: timesteps.map { Float(scale * process.lossWeights[$0]) })
     return ([loss], Residuals(network: residuals, derivative: derivative))
+  }
+
+  /// y0 and x̂0 of every image.
+  func chain(of slice: Slice) -> (y0: Matrix, reconstruction: Matrix?) {
+    let reconstruction = vae.map { reconstructions(by: $0, of: slice) }
+    let image = slice.examples.affine(2, -1)
+    return (process.formulation.chain(fromImage: image, reconstruction), reconstruction)
   }
 
   /// x̂0 of every image, in training with noise on it.

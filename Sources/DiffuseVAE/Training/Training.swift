@@ -35,6 +35,7 @@ public struct Training {
         case .vae: try trainVAE()
         case .prior: try fitPrior()
         case .denoiser: try trainDenoiser(configuration.denoiser.kind.network)
+        case .consistency: try trainConsistency(configuration.denoiser.kind.network)
         }
       guard finished else { return false }
     }
@@ -66,6 +67,24 @@ public struct Training {
       try Model(
         configuration, shape: data.shape, vae: vae, denoiser: trainer.network.averaged,
         prior: first?.prior ?? .normal)
+    }
+  }
+
+  private func trainConsistency<Network: ConfiguredDenoiser>(_: Network.Type) throws -> Bool {
+    let whole = try Model(of: run)
+    guard whole.shape == data.shape, let teacher = whole.denoiser as? Network else {
+      throw UserError(
+        "\(data.name): images are \(data.shape), not of the size that stage two was trained on")
+    }
+    let settings = configuration.consistency
+    let objective = try ConsistencyObjective(
+      DiffusionObjective<Network>(configuration, vae: whole.vae),
+      teacher: settings.kind == .distillation ? teacher : nil, levels: settings.levels)
+    var trainer = try trainer(objective, teacher, .consistency, on: data.training)
+    return try train(&trainer, .consistency, test: data.test) { trainer in
+      try Model(
+        configuration, shape: data.shape, vae: whole.vae, denoiser: nil,
+        consistency: trainer.network.averaged, prior: whole.prior)
     }
   }
 
@@ -169,7 +188,7 @@ public struct Training {
           ELBO of the test images \((-terms[1] - terms[2]).digits(2)) nats: \
           reconstruction \((-terms[1]).digits(2)), divergence \(terms[2].digits(2))
           """
-        case .prior, .denoiser: "loss on the test images \(terms[0].digits(5))"
+        case .prior, .denoiser, .consistency: "loss on the test images \(terms[0].digits(5))"
         }
       logger.info("\(stage.title): \(report)")
     }
@@ -186,9 +205,19 @@ public struct Training {
   private func drawGrid(_ model: Model, _ stage: Stage, step: Int) throws {
     var options = SamplingOptions(configuration.sampling, threads: threads)
     options.seed = configuration.training.seed
+    // What a run's images are drawn by may still have to be trained; one step shows a
+    // consistency model.
+    if stage == .consistency {
+      (options.sampler, options.steps) = (.consistency, 1)
+    } else if options.sampler == .consistency {
+      options.sampler = .ddim
+    }
     let generator = try Generator(model, options)
     let images =
-      try stage == .denoiser ? generator.images(0..<64) : generator.reconstructions(0..<64)
+      switch stage {
+      case .vae, .prior: try generator.reconstructions(0..<64)
+      case .denoiser, .consistency: try generator.images(0..<64)
+      }
     try ImageOutput.sheet(run.gridFile(stage, step: step)).write(images, shape: data.shape)
   }
 }
@@ -199,6 +228,7 @@ extension Stage {
     case .vae: "stage one"
     case .prior: "prior"
     case .denoiser: "stage two"
+    case .consistency: "consistency model"
     }
   }
 }
@@ -209,8 +239,14 @@ extension Configuration {
 
   /// The stages that there are to train.
   public var stages: [Stage] {
-    guard hasVAE else { return [.denoiser] }
-    return prior.kind == .normal ? [.vae, .denoiser] : [.vae, .prior, .denoiser]
+    Stage.allCases.filter { stage in
+      switch stage {
+      case .vae: hasVAE
+      case .prior: hasVAE && prior.kind != .normal
+      case .denoiser: true
+      case .consistency: consistency.kind != .none
+      }
+    }
   }
 
   /// Whether a stage is a network that is trained. A mixture is fitted.
@@ -221,6 +257,7 @@ extension Configuration {
     case .vae: training.vae
     case .prior: training.prior
     case .denoiser: training.denoiser
+    case .consistency: training.consistency
     }
   }
 }

@@ -6,7 +6,7 @@ public struct TrainingRequest {
   public var configuration: String?
   /// `key.path=value`, in order.
   public var overrides: [String] = []
-  /// With it goes the prior. Nil: all.
+  /// With it goes the prior, and with the second stage its consistency model. Nil: all.
   public var stage: Stage?
   /// The run to go on with; empty for the newest unfinished one.
   public var resume: String?
@@ -56,7 +56,9 @@ public struct TrainingRequest {
 
   /// The stages to train, as far as they are not finished.
   public func stages(of configuration: Configuration) throws -> [Stage] {
-    let stages = configuration.stages.filter { stage == nil || stage == $0 || $0 == .prior }
+    let stages = configuration.stages.filter {
+      stage == nil || stage == $0 || $0 == .prior || stage == .denoiser && $0 == .consistency
+    }
     guard configuration.hasVAE || stage != .vae else {
       throw UserError("formulation none has no VAE to train")
     }

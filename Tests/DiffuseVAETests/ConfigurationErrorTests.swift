@@ -176,6 +176,11 @@ import Testing
         "a.yaml:1:35: diffusion.condition_noise must be 0 with formulation none, which has no x̂0"
       ])
     #expect(
+      problems("diffusion: {gamma: 2, loss: noise}") == [
+        "a.yaml:1:23: diffusion.gamma is for loss min-snr or p2 only"
+      ])
+    #expect(problems("diffusion: {gamma: 2, loss: min-snr}") == [])
+    #expect(
       problems("sampling: {steps: 200, eta: 0.5, sampler: ddpm}\ndiffusion: {steps: 100}") == [
         "a.yaml:1:34: sampling.eta is for sampler ddim only",
         "a.yaml:2:13: sampling.steps must be at most diffusion.steps, not 200 with 100",

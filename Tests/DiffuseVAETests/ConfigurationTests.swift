@@ -102,6 +102,17 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
     #expect(try embedding("denoiser.kind=unet", "denoiser.kind=mlp") == 256)
   }
 
+  @Test func gammaFollowsTheLossUnlessGiven() throws {
+    func gamma(_ settings: String...) throws -> Double {
+      try Configuration(yaml: "", name: "a.yaml", overriding: settings).diffusion.gamma
+    }
+    #expect(try gamma() == 5)
+    #expect(try gamma("diffusion.loss=min-snr") == 5)
+    #expect(try gamma("diffusion.loss=p2") == 1)
+    #expect(try gamma("diffusion={loss: p2, gamma: 0.5}") == 0.5)
+    #expect(try gamma("diffusion.loss=p2", "diffusion.loss=vlb") == 5)
+  }
+
   @Test func overridesComeLastAndInOrder() throws {
     let configuration = try Configuration(
       yaml: "vae: {latent: 8, hidden: [3]}", name: "a.yaml",
@@ -191,6 +202,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           schedule: cosine
           target: original
           loss: original
+          gamma: 5
           clip: true
 
         denoiser:

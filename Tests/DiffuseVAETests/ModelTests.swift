@@ -29,13 +29,13 @@ import Testing
 
   @Test(
     "Stage two: derivatives of the loss agree with finite differences",
-    arguments: Formulation.allCases, [PredictionTarget.noise, .original, .velocity])
+    arguments: Formulation.allCases, PredictionTarget.allCases)
   func denoiserGradients(formulation: Formulation, target: PredictionTarget) throws {
     var configuration = try small()
     configuration.diffusion.formulation = formulation
     configuration.diffusion.condition = formulation != .unconditional
     configuration.diffusion.target = target
-    configuration.diffusion.loss = target
+    configuration.diffusion.loss = try #require(LossWeight(rawValue: target.rawValue))
     let vae = VAE(configuration.vae, pixels: Self.pixels, seed: 1)
     let network = MLPDenoiser(
       configuration.denoiser, pixels: Self.pixels, conditional: configuration.diffusion.condition,
@@ -145,7 +145,7 @@ import Testing
     }
   }
 
-  @Test("The loss of a constant error is its square times the mean weight, in all nine pairs")
+  @Test("The loss of a constant error is its square times the mean weight, in all pairs")
   func lossOfConstantError() throws {
     let slice = slice(rows: 50)
     let x0 = slice.examples.affine(2, -1)
@@ -153,29 +153,27 @@ import Testing
     let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: Self.pixels)
     let timesteps = slice.stream(.timestep).integers(rows: slice.rows, below: 50)
     for target in PredictionTarget.allCases {
-      for space in PredictionTarget.allCases {
+      for weight in LossWeight.allCases {
         var settings = DiffusionSettings()
         (settings.steps, settings.formulation, settings.condition) = (50, .unconditional, false)
-        (settings.target, settings.loss) = (target, space)
+        (settings.target, settings.loss, settings.gamma) = (target, weight, 0.7)
         let process = try DiffusionProcess(settings)
         var output = process.diffuse(x0, noise: noise, timesteps: timesteps).target
         output.add(Matrix(output.rows, output.columns, fill: 0.3))
         let loss = DiffusionObjective<Oracle>(process: process, vae: nil)
           .forward(Oracle(output: output), slice).terms[0]
-        // ‖x0-x̂‖² = σ²/(α c₁ - σ c₀)² e², and in noise, original and velocity space SNR, 1 and
-        // 1 + SNR times that (clipped at 400 times e²).
+        // The weight times ‖x0-x̂0‖² = σ²/(α c₁ - σ c₀)² e², clipped at 400 times e².
         var expected = 0.0
         for t in timesteps {
           let level = process.schedule.level(t)
           let (alpha, sigma) = (level.alpha, level.sigma)
-          let (snr, c) = (alpha * alpha / (sigma * sigma), target.coefficients(at: level))
+          let c = target.coefficients(at: level)
           let byOriginal = pow(sigma / (alpha * c.noise - sigma * c.original), 2)
-          let weights: [PredictionTarget: Double] = [
-            .noise: snr, .original: 1, .velocity: 1 + snr,
-          ]
-          expected += 0.09 / 50 * min(400, byOriginal * (weights[space] ?? 0))
+          let before = t > 0 ? process.schedule.level(t - 1) : .clean
+          let value = weight.value(at: level, after: before, gamma: 0.7)
+          expected += 0.09 / 50 * min(400, byOriginal * value)
         }
-        #expect(abs(loss - expected) < 1e-4 * expected, "\(target) \(space): \(loss)")
+        #expect(abs(loss - expected) < 1e-4 * expected, "\(target) \(weight): \(loss)")
       }
     }
   }

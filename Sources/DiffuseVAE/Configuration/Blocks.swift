@@ -92,8 +92,11 @@ public struct DiffusionSettings: Equatable, Sendable {
   /// What the network predicts.
   public var target = PredictionTarget.original
 
-  /// The space in which its error is squared.
-  public var loss = PredictionTarget.original
+  /// What the squared error of x0 weighs at each t.
+  public var loss = LossWeight.original
+
+  /// γ of the losses that have one: In 0...1000. Unless given, 1 for `p2`.
+  public var gamma = LossWeight.minimumSNR.usualGamma
 
   /// Whether samplers clip the predicted x0 to the range of the data.
   public var clip = true
@@ -112,7 +115,12 @@ extension DiffusionSettings: SettingsBlock {
       Field("steps", \.steps, .integer(in: 20...100_000), "T, the steps of the process"),
       Field("schedule", \.schedule, .choice, "how noise grows with t"),
       Field("target", \.target, .choice, "what the network predicts"),
-      Field("loss", \.loss, .choice, "the space in which its error is squared"),
+      Field(
+        "loss", \.loss, .choice,
+        "weight of the squared error of x0 at each t; the first four square it in that space"),
+      Field(
+        "gamma", \.gamma, .number(in: 0...1000),
+        "of loss `min-snr` and `p2`; unless given, 1 for `p2`"),
       Field(
         "clip", \.clip, .boolean,
         "whether samplers clip the predicted x0 to the range of the data"),

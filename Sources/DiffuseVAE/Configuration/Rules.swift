@@ -11,6 +11,7 @@ extension Configuration {
     if given["diffusion.condition"] == nil {
       diffusion.condition = diffusion.formulation != .unconditional
     }
+    if given["diffusion.gamma"] == nil { diffusion.gamma = diffusion.loss.usualGamma }
     if given["denoiser.embedding"] == nil, denoiser.kind == .unet {
       denoiser.embedding = 128
     }
@@ -43,6 +44,10 @@ extension Configuration {
       diffusion.formulation != .unconditional || diffusion.conditionNoise == 0,
       of: "diffusion.formulation", "diffusion.condition_noise",
       else: "diffusion.condition_noise must be 0 with formulation none, which has no x̂0")
+    require(
+      diffusion.loss.hasGamma || diffusion.gamma == diffusion.loss.usualGamma,
+      of: "diffusion.loss", "diffusion.gamma",
+      else: "diffusion.gamma is for loss min-snr or p2 only")
     require(
       sampling.steps <= diffusion.steps,
       of: "sampling.steps", "diffusion.steps",

@@ -29,20 +29,18 @@ struct DiffusionProcess: Sendable {
   let target: PredictionTarget
   let clips: Bool
 
-  /// The weight that turns a squared error of the output into one in the loss's space, for each t.
+  /// What a squared error of the output weighs in the loss, for each t.
   let lossWeights: [Double]
 
   init(_ settings: DiffusionSettings) throws {
     let schedule = try NoiseSchedule(settings.schedule, steps: settings.steps)
-    let (target, space) = (settings.target, settings.loss)
     self.schedule = schedule
-    self.target = target
+    target = settings.target
     formulation = settings.formulation
     conditional = settings.condition
     clips = settings.clip
-    lossWeights = (0..<schedule.steps).map {
-      target.lossWeight(measuredIn: space, at: schedule.level($0))
-    }
+    lossWeights = settings.loss.factors(
+      of: settings.target, along: schedule, gamma: settings.gamma)
   }
 
   /// y_t and the prediction target of every image (Ho et al. 2020, eq. 4).

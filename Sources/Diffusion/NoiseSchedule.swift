@@ -11,6 +11,17 @@ public enum ScheduleKind: String, CaseIterable, Sendable {
 
   /// ᾱ falls as a squared cosine (Nichol & Dhariwal 2021, eq. 17).
   case cosine
+
+  /// ᾱ falls as the logistic function does from -3 to 3, shifted and scaled to fall from 1 to 0
+  /// (Jabri et al. 2022).
+  case sigmoid
+
+  /// σ/α climbs from 0.01 to 50 by one factor a step: the variance-exploding process, divided by
+  /// its deviation (``SDE/varianceExploding``).
+  case varianceExploding = "ve"
+
+  /// The sub-VP process, divided likewise (``SDE/subVariancePreserving``).
+  case subVariancePreserving = "sub-vp"
 }
 
 /// The forward process: how much of the data is left after each of T steps.
@@ -19,13 +30,23 @@ public struct NoiseSchedule: Sendable {
   public let alphaBar: [Double]
 
   /// The schedule with `T` steps: In 1...100000.
-  public init(_ kind: ScheduleKind, steps T: Int) throws(DiffusionError) {
-    try check("the number of diffusion steps", T, in: 1...100_000)
-    var product = 1.0
-    alphaBar = (0..<T).map { t in
-      // A β of 1 would leave no signal and a division by zero in every later formula.
-      product *= 1 - min(kind.beta(t, of: T), 0.999)
-      return product
+  ///
+  /// - Parameter zeroTerminalSNR: whether to end at pure noise: √ᾱ is shifted to 0 at the end and
+  ///   scaled to what it was in the beginning (Lin et al. 2023, algorithm 1). T must be 2 at least,
+  ///   and a target that `needsSignal` has none in the end.
+  public init(
+    _ kind: ScheduleKind, steps T: Int, zeroTerminalSNR: Bool = false
+  ) throws(DiffusionError) {
+    try check("the number of diffusion steps", T, in: (zeroTerminalSNR ? 2 : 1)...100_000)
+    let alphaBar = kind.alphaBar(steps: T)
+    guard zeroTerminalSNR else {
+      self.alphaBar = alphaBar
+      return
+    }
+    let (first, last) = (alphaBar[0].squareRoot(), alphaBar[T - 1].squareRoot())
+    self.alphaBar = alphaBar.map {
+      let alpha = first * (($0.squareRoot() - last) / (first - last))
+      return alpha * alpha
     }
   }
 
@@ -55,20 +76,44 @@ public struct NoiseSchedule: Sendable {
 }
 
 extension ScheduleKind {
-  /// β of the step that leads to timestep `t`, before it is clipped.
-  fileprivate func beta(_ t: Int, of T: Int) -> Double {
+  fileprivate func alphaBar(steps T: Int) -> [Double] {
     switch self {
     case .linear:
       let (first, last) = (1e-4, 0.02)
-      let fraction = T == 1 ? 0 : Double(t) / Double(T - 1)
-      return (first + (last - first) * fraction) * (1000 / Double(T))
+      return products(steps: T) { t in
+        let fraction = T == 1 ? 0 : Double(t) / Double(T - 1)
+        return (first + (last - first) * fraction) * (1000 / Double(T))
+      }
     case .cosine:
+      let s = 0.008  // keeps β from vanishing near t = 0
       func f(_ t: Int) -> Double {
-        let s = 0.008  // keeps β from vanishing near t = 0
         let cosine = Double.cos((Double(t) / Double(T) + s) / (1 + s) * .pi / 2)
         return cosine * cosine
       }
-      return 1 - f(t + 1) / f(t)
+      return products(steps: T) { 1 - f($0 + 1) / f($0) }
+    case .sigmoid:
+      // But for the scale, which cancels: the logistic function of 3 less that of -3…3.
+      func f(_ t: Int) -> Double {
+        let x = 6 * Double(t) / Double(T) - 3
+        return 1 / (1 + .exp(-3)) - 1 / (1 + .exp(-x))
+      }
+      return products(steps: T) { 1 - f($0 + 1) / f($0) }
+    case .varianceExploding:
+      return (0..<T).map { t in
+        SDE.varianceExploding.alphaBar(at: T == 1 ? 1 : Double(t) / Double(T - 1))
+      }
+    case .subVariancePreserving:
+      return (0..<T).map { SDE.subVariancePreserving.alphaBar(at: Double($0 + 1) / Double(T)) }
+    }
+  }
+
+  /// `Π (1 - β)` with the β of the step that leads to each timestep.
+  private func products(steps T: Int, beta: (Int) -> Double) -> [Double] {
+    var product = 1.0
+    return (0..<T).map { t in
+      // A β of 1 would leave no signal, from which noise and score say nothing of x0.
+      product *= 1 - min(beta(t), 0.999)
+      return product
     }
   }
 }

@@ -1,10 +1,17 @@
-/// Which of the T timesteps a sampler with fewer steps visits (Song et al. 2020, appendix D.2).
+import RealModule
+
+/// Which of the T timesteps a sampler with fewer steps visits (the first two: Song et al. 2020,
+/// appendix D.2).
 public enum Spacing: String, CaseIterable, Sendable {
   /// Equal distances.
   case uniform
 
   /// Distances that grow with the noise, so that more steps are spent near the data.
   case quadratic
+
+  /// Equal distances of (σ/α)^(1/7), from the first timestep's to that paper's largest, 80, or the
+  /// last one's if that is less; then the last one (Karras et al. 2022, eq. 5 with ρ = 7).
+  case edm
 }
 
 extension NoiseSchedule {
@@ -16,9 +23,10 @@ extension NoiseSchedule {
     guard N > 1 else { return [steps - 1] }
     var ascending = [0]
     for i in 1..<N {
-      // Where the curve is flat, neighbours round to the same step and have to be pushed apart.
-      // That never passes T-1: the curve is convex, so nowhere is it more than T-N above i.
-      ascending.append(max(spacing.position(i, of: N, last: steps - 1), ascending[i - 1] + 1))
+      // Where the curve is flat, neighbours round to the same step and have to be pushed apart;
+      // enough are left for those that follow.
+      let apart = max(position(i, of: N, spacing), ascending[i - 1] + 1)
+      ascending.append(min(apart, steps - N + i))
     }
     return ascending.reversed()
   }
@@ -32,14 +40,28 @@ extension NoiseSchedule {
   }
 }
 
-extension Spacing {
-  /// `last·(i/(N-1))^p`, p = 1 or 2, rounded with halves to even, as numpy rounds a linspace.
-  ///
-  /// Integers, because a quotient that is almost a half must not depend on floating point.
-  fileprivate func position(_ i: Int, of N: Int, last: Int) -> Int {
-    let (i, n) = self == .uniform ? (i, N - 1) : (i * i, (N - 1) * (N - 1))
-    let (quotient, remainder) = (last * i).quotientAndRemainder(dividingBy: n)
-    let roundsUp = 2 * remainder > n || (2 * remainder == n && !quotient.isMultiple(of: 2))
-    return roundsUp ? quotient + 1 : quotient
+extension NoiseSchedule {
+  /// The timestep of the i-th of N places, from the first timestep, i = 0, to the last.
+  private func position(_ i: Int, of N: Int, _ spacing: Spacing) -> Int {
+    switch spacing {
+    case .uniform: return rounded((steps - 1) * i, by: N - 1)
+    case .quadratic: return rounded((steps - 1) * i * i, by: (N - 1) * (N - 1))
+    case .edm:
+      guard i < N - 1 else { return steps - 1 }
+      func root(_ level: Level) -> Double { .root(level.sigma / level.alpha, 7) }
+      let (low, high) = (root(level(0)), min(root(level(steps - 1)), .root(80, 7)))
+      let ratio = Double.pow(low + (high - low) * Double(i) / Double(N - 1), 7)
+      return Int(level(noiseShare: ratio / (1 + ratio)).timestep.rounded())
+    }
   }
+}
+
+/// The quotient, with halves to even, as numpy rounds a linspace.
+///
+/// Of integers, because a quotient that is almost a half must not depend on floating point.
+private func rounded(_ numerator: Int, by denominator: Int) -> Int {
+  let (quotient, remainder) = numerator.quotientAndRemainder(dividingBy: denominator)
+  let roundsUp =
+    2 * remainder > denominator || (2 * remainder == denominator && !quotient.isMultiple(of: 2))
+  return roundsUp ? quotient + 1 : quotient
 }

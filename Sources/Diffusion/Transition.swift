@@ -11,7 +11,8 @@ extension Level {
   /// (Nichol & Dhariwal 2021, eq. 19).
   func beta(after cleaner: Level) -> Double {
     precondition(cleaner.alphaBar > alphaBar, "levels must go from noise to data")
-    return 1 - alphaBar / cleaner.alphaBar
+    // So written, nearly clean neighbours lose no digits.
+    return (cleaner.alphaBar - alphaBar) / cleaner.alphaBar
   }
 
   /// `β̃ = (1 - ᾱ')/(1 - ᾱ) β`, the variance of `q(x' | x, x0)` (Ho et al. 2020, eq. 7).

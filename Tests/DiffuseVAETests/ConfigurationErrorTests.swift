@@ -125,7 +125,8 @@ import Testing
           "a.yaml:2:48: vae.likelihood must be bernoulli or gaussian, not Bernoulli",
           "a.yaml:3:24: diffusion.condition must be true or false, not yes",
           "a.yaml:3:35: diffusion.clip must be true or false, not \"true\"",
-          "a.yaml:3:53: diffusion.schedule must be linear or cosine, not liner",
+          "a.yaml:3:53: diffusion.schedule must be linear or cosine or sigmoid or ve or sub-vp, "
+            + "not liner",
           "a.yaml:4:22: denoiser.features must be an even integer in 2…65536, not 127",
           "a.yaml:4:42: each of denoiser.channels must be a multiple of 8 in 8…1024, not 12",
           "a.yaml:4:46: each of denoiser.channels must be a multiple of 8 in 8…1024, not 1032",
@@ -180,6 +181,14 @@ import Testing
         "a.yaml:1:23: diffusion.gamma is for loss min-snr or p2 only"
       ])
     #expect(problems("diffusion: {gamma: 2, loss: min-snr}") == [])
+    for target in ["noise", "score"] {
+      #expect(
+        problems("diffusion:\n  target: \(target)\n  zero_snr: true") == [
+          "a.yaml:3:3: diffusion.zero_snr is for target original or velocity only; "
+            + "at pure noise, \(target) says nothing of x0"
+        ])
+    }
+    #expect(problems("diffusion: {target: velocity, zero_snr: true}") == [])
     #expect(
       problems("sampling: {steps: 200, eta: 0.5, sampler: ddpm}\ndiffusion: {steps: 100}") == [
         "a.yaml:1:34: sampling.eta is for sampler ddim only",

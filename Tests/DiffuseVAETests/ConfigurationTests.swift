@@ -200,6 +200,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           condition_noise: 0
           steps: 1000
           schedule: cosine
+          zero_snr: false
           target: original
           loss: original
           gamma: 5

@@ -49,6 +49,19 @@ import Testing
     #expect(all.elements.allSatisfy { (0...1).contains($0) })
   }
 
+  @Test(
+    "From pure noise every sampler draws finite images",
+    arguments: SamplingSettings.Sampler.allCases)
+  func zeroSNR(sampler: SamplingSettings.Sampler) throws {
+    let model = try model("diffusion.zero_snr=true")
+    #expect(model.process.schedule.level(49).alphaBar == 0)
+    for spacing in Spacing.allCases {
+      let images = try generator(model) { ($0.sampler, $0.spacing) = (sampler, spacing) }
+        .images(0..<3)
+      #expect(images.isFinite && images.rows(0..<1) != images.rows(1..<2), "\(spacing)")
+    }
+  }
+
   /// A network that notes when it is asked.
   private struct Notes: Denoiser {
     let asked = Box()

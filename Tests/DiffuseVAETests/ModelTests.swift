@@ -214,22 +214,41 @@ import Testing
     ) rethrows {}
   }
 
-  @Test("With the exact x0, denoising returns it, for every target and formulation")
-  func recovery() throws {
+  @Test(
+    "With the exact x0, denoising returns it, for every process, target and formulation",
+    arguments: ScheduleKind.allCases)
+  func recovery(schedule: ScheduleKind) throws {
     let x0 = normal(4, 6, seed: 1).clamped(to: -1...1)
     let (noise, reconstruction) = (normal(4, 6, seed: 2), normal(4, 6, seed: 3))
     for formulation in Formulation.allCases {
       for target in PredictionTarget.allCases {
         var settings = DiffusionSettings()
         (settings.formulation, settings.target) = (formulation, target)
+        settings.schedule = schedule
         let process = try DiffusionProcess(settings)
         let y0 = formulation.chain(fromImage: x0, reconstruction)
         let (y, goal) = process.diffuse(
           y0, noise: noise, timesteps: [Int](repeating: 300, count: 4))
         let found = try process.denoise(
           y, at: process.schedule.level(300), Oracle(output: goal), reconstruction)
-        #expect(distance(found, y0) < 2e-5, "\(formulation) \(target)")
+        #expect(distance(found, y0) < 2e-5, "\(schedule) \(formulation) \(target)")
       }
+    }
+  }
+
+  @Test("At zero terminal SNR y is noise alone, and original and velocity still say x0")
+  func pureNoise() throws {
+    let (x0, noise) = (normal(4, 6, seed: 1).clamped(to: -1...1), normal(4, 6, seed: 2))
+    for target in [PredictionTarget.original, .velocity] {
+      var settings = DiffusionSettings()
+      (settings.target, settings.zeroSNR) = (target, true)
+      let process = try DiffusionProcess(settings)
+      let (y, goal) = process.diffuse(
+        x0, noise: noise, timesteps: [Int](repeating: 999, count: 4))
+      #expect(y == noise)
+      let found = try process.denoise(
+        y, at: process.schedule.level(999), Oracle(output: goal), nil)
+      #expect(distance(found, x0) < 1e-6, "\(target)")
     }
   }
 }

@@ -57,6 +57,57 @@ struct NoiseScheduleTests {
     }
   }
 
+  @Test("sigmoid: the logistic function from -3 to 3, up to the clipped last step")
+  func sigmoid() throws {
+    func gamma(_ t: Double) -> Double {
+      func logistic(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+      return (logistic(3) - logistic(6 * t - 3)) / (logistic(3) - logistic(-3))
+    }
+    for T in [1, 10, 1000, 4000] {
+      let schedule = try NoiseSchedule(.sigmoid, steps: T)
+      for t in 1..<max(T, 2) where t < T {
+        let expected = gamma(Double(t) / Double(T))
+        expect("ᾱ[\(t - 1)]", schedule.alphaBar[t - 1], is: expected, within: 1e-10 * expected)
+      }
+      let before = T == 1 ? 1 : schedule.alphaBar[T - 2]
+      expect("clipped ᾱ", schedule.alphaBar[T - 1], is: 0.001 * before, within: 1e-12)
+    }
+    // Symmetric about the middle, where it is ½.
+    expect(
+      "ᾱ at T/2", try NoiseSchedule(.sigmoid, steps: 1000).alphaBar[499], is: 0.5, within: 1e-12)
+  }
+
+  @Test("ve: σ from 0.01 to 50, each 5000^(1/(T-1)) times the one before")
+  func ladder() throws {
+    let schedule = try NoiseSchedule(.varianceExploding, steps: 101)
+    for t in 0..<101 {
+      let level = schedule.level(t)
+      let expected = 0.01 * pow(5000, Double(t) / 100)
+      expect("σ[\(t)]", level.sigma / level.alpha, is: expected, within: 1e-10 * expected)
+    }
+  }
+
+  @Test(
+    "zero terminal SNR: √ᾱ moved to 0 at the end and scaled to what it was at first",
+    arguments: ScheduleKind.allCases, [2, 20, 1000])
+  func zeroTerminalSNR(kind: ScheduleKind, T: Int) throws {
+    let plain = try NoiseSchedule(kind, steps: T)
+    let schedule = try NoiseSchedule(kind, steps: T, zeroTerminalSNR: true)
+    #expect(schedule.alphaBar[T - 1] == 0)
+    #expect(schedule.level(T - 1).snr == 0 && schedule.level(T - 1).sigma == 1)
+    expect("ᾱ[0]", schedule.alphaBar[0], is: plain.alphaBar[0], within: 1e-15)
+    let (first, last) = (plain.level(0).alpha, plain.level(T - 1).alpha)
+    for t in 0..<T {
+      let expected = (plain.level(t).alpha - last) * first / (first - last)
+      expect("α[\(t)]", schedule.level(t).alpha, is: expected, within: 1e-14)
+    }
+    #expect(zip(schedule.alphaBar, schedule.alphaBar.dropFirst()).allSatisfy { $0 > $1 })
+    #expect(schedule.level(noiseShare: 1) == schedule.level(T - 1))
+    #expect(throws: DiffusionError.self) {
+      try NoiseSchedule(kind, steps: 1, zeroTerminalSNR: true)
+    }
+  }
+
   @Test(
     "every schedule falls strictly and never reaches 1 or 0", arguments: ScheduleKind.allCases)
   func falls(kind: ScheduleKind) throws {

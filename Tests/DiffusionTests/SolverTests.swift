@@ -142,9 +142,10 @@ struct SolverTests {
 
   @Test("an x0 that never changes is reached, whatever the levels", arguments: Solver.all)
   func constant(solver: Solver) throws {
-    for kind in ScheduleKind.allCases {
+    for (kind, zero) in ScheduleKind.allCases.flatMap({ [($0, false), ($0, true)] }) {
+      let schedule = try NoiseSchedule(kind, steps: 1000, zeroTerminalSNR: zero)
       for steps in [1, 2, 3, 10, 200] {
-        let levels = try NoiseSchedule(kind, steps: 1000).levels(count: steps)
+        let levels = try schedule.levels(count: steps)
         let found = try solver.run(1.3, levels) { _, _ in -0.4 }
         expect("y0", found, is: -0.4, within: 1e-12)
         // Nothing grows on the way, although σ/α is 10⁴ at first.

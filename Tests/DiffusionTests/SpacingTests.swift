@@ -1,4 +1,5 @@
 import Diffusion
+import Foundation
 import Testing
 
 @Suite("Spacing")
@@ -59,6 +60,55 @@ struct SpacingTests {
     let short = try NoiseSchedule(.linear, steps: 10)
     #expect(
       try short.timesteps(count: 8, spacing: .quadratic) == [9, 7, 5, 4, 3, 2, 1, 0])
+  }
+
+  /// Karras et al. 2022, eq. 5 with ρ = 7.
+  func sigma(_ i: Int, of N: Int, from highest: Double, to lowest: Double) -> Double {
+    let (first, last) = (pow(highest, 1.0 / 7), pow(lowest, 1.0 / 7))
+    return pow(first + Double(i) / Double(N - 1) * (last - first), 7)
+  }
+
+  func ratio(_ level: Level) -> Double { level.sigma / level.alpha }
+
+  @Test(
+    "edm: the timestep nearest to each (σ_max^(1/7) + i/(N-1) (σ_min^(1/7) - σ_max^(1/7)))^7",
+    arguments: ScheduleKind.allCases, [2, 5, 10, 18])
+  func edm(kind: ScheduleKind, N: Int) throws {
+    let schedule = try NoiseSchedule(kind, steps: 1000)
+    let highest = min(ratio(schedule.level(999)), 80)
+    let found = try schedule.timesteps(count: N, spacing: .edm)
+    #expect(found[0] == 999)
+    // By brute force.
+    let shares = (0..<1000).map { schedule.level($0).noiseShare }
+    let places = (1..<N).map { i in
+      let sigma = sigma(i, of: N, from: highest, to: ratio(schedule.level(0)))
+      let distances = shares.map { abs($0 - sigma / (1 + sigma)) }
+      return distances.indices.min { distances[$0] < distances[$1] } ?? 0
+    }
+    if Set(places).count == places.count {
+      #expect(Array(found.dropFirst()) == places)
+    } else {
+      #expect(N > 10, "\(kind): neighbours round to one timestep: \(places)")
+    }
+  }
+
+  @Test("edm: along ve's ladder in 1000 steps, σ is eq. 5 to half a step of it")
+  func edmOfVE() throws {
+    let schedule = try NoiseSchedule(.varianceExploding, steps: 1000)
+    let levels = try schedule.levels(count: 10, spacing: .edm)
+    for (i, level) in levels.dropLast().enumerated() {
+      let expected = sigma(i, of: 10, from: 50, to: 0.01)
+      expect("ln σ[\(i)]", log(ratio(level)), is: log(expected), within: log(5000) / 1998)
+    }
+  }
+
+  @Test("edm: pure noise first, then as if the schedule ended at σ/α = 80")
+  func edmFromPureNoise() throws {
+    let schedule = try NoiseSchedule(.cosine, steps: 1000, zeroTerminalSNR: true)
+    let levels = try schedule.levels(count: 10, spacing: .edm)
+    #expect(levels[0].alphaBar == 0)
+    let expected = sigma(1, of: 10, from: 80, to: ratio(levels[9]))
+    expect("τ", levels[1].noiseShare, is: expected / (1 + expected), within: 1e-3)
   }
 
   @Test("levels follow the timesteps and end clean")

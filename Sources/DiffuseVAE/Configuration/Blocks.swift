@@ -89,6 +89,9 @@ public struct DiffusionSettings: Equatable, Sendable {
   /// How noise grows with t.
   public var schedule = ScheduleKind.cosine
 
+  /// Whether the process ends at pure noise: zero terminal SNR.
+  public var zeroSNR = false
+
   /// What the network predicts.
   public var target = PredictionTarget.original
 
@@ -114,6 +117,9 @@ extension DiffusionSettings: SettingsBlock {
         "noise on x̂0 in training; its deviation, pixels being in [-1, 1], is up to this"),
       Field("steps", \.steps, .integer(in: 20...100_000), "T, the steps of the process"),
       Field("schedule", \.schedule, .choice, "how noise grows with t"),
+      Field(
+        "zero_snr", \.zeroSNR, .boolean,
+        "whether the last step is rescaled to pure noise, and those before it with it"),
       Field("target", \.target, .choice, "what the network predicts"),
       Field(
         "loss", \.loss, .choice,

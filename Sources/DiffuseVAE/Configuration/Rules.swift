@@ -45,6 +45,11 @@ extension Configuration {
       of: "diffusion.formulation", "diffusion.condition_noise",
       else: "diffusion.condition_noise must be 0 with formulation none, which has no x̂0")
     require(
+      !diffusion.zeroSNR || !diffusion.target.needsSignal,
+      of: "diffusion.target", "diffusion.zero_snr",
+      else: "diffusion.zero_snr is for target original or velocity only; "
+        + "at pure noise, \(diffusion.target) says nothing of x0")
+    require(
       diffusion.loss.hasGamma || diffusion.gamma == diffusion.loss.usualGamma,
       of: "diffusion.loss", "diffusion.gamma",
       else: "diffusion.gamma is for loss min-snr or p2 only")

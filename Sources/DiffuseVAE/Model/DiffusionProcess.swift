@@ -33,7 +33,8 @@ struct DiffusionProcess: Sendable {
   let lossWeights: [Double]
 
   init(_ settings: DiffusionSettings) throws {
-    let schedule = try NoiseSchedule(settings.schedule, steps: settings.steps)
+    let schedule = try NoiseSchedule(
+      settings.schedule, steps: settings.steps, zeroTerminalSNR: settings.zeroSNR)
     self.schedule = schedule
     target = settings.target
     formulation = settings.formulation

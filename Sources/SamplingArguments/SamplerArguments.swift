@@ -24,11 +24,14 @@ public struct SamplerArguments: ParsableArguments {
   @Option(help: "The step of pc from one level to the next.")
   public var predictor: Predictor?
 
-  @Option(help: "Steps of Langevin's dynamics at each level of pc, 0...100.")
+  @Option(help: "Steps of Langevin's dynamics at each level of pc and langevin, 0...100.")
   public var corrections: Int?
 
-  @Option(help: "Signal-to-noise ratio of those, 0...1.")
+  @Option(help: "Signal-to-noise ratio of those of pc, 0...1.")
   public var snr: Double?
+
+  @Option(help: "Size of those of langevin, in units of the noise's variance, 0...2.")
+  public var stepSize: Double?
 
   @Option(help: "Relative error of a step of rk45, 0.00001...1.")
   public var tolerance: Double?
@@ -46,7 +49,7 @@ public struct SamplerArguments: ParsableArguments {
     let given = [
       "eta": eta != nil, "variance": variance != nil, "churn": churn != nil,
       "predictor": predictor != nil, "corrections": corrections != nil, "snr": snr != nil,
-      "tolerance": tolerance != nil,
+      "step_size": stepSize != nil, "tolerance": tolerance != nil,
     ]
     return Set(given.filter(\.value).keys)
   }
@@ -59,7 +62,8 @@ public struct SamplerArguments: ParsableArguments {
     for (name, samplers) in SamplingSettings.special where special.contains(name) {
       guard samplers.contains(options.sampler) else {
         let names = samplers.map(\.rawValue).joined(separator: " or ")
-        throw ValidationError("--\(name) is for --sampler \(names)")
+        let option = String(name.map { $0 == "_" ? "-" : $0 })
+        throw ValidationError("--\(option) is for --sampler \(names)")
       }
     }
     guard spacing == nil || options.sampler.countsSteps else {
@@ -71,6 +75,7 @@ public struct SamplerArguments: ParsableArguments {
     options.predictor = predictor ?? options.predictor
     options.corrections = corrections ?? options.corrections
     options.snr = snr ?? options.snr
+    options.stepSize = stepSize ?? options.stepSize
     options.tolerance = tolerance ?? options.tolerance
     options.spacing = spacing ?? options.spacing
   }

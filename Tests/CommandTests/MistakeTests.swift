@@ -198,6 +198,7 @@ import Testing
     for flags in [
       ["--sampler", "ddpm", "--eta", "0.5"], ["--variance", "large"], ["--churn", "1"],
       ["--sampler", "heun", "--snr", "0.1"], ["--sampler", "pc", "--tolerance", "0.1"],
+      ["--sampler", "pc", "--step-size", "0.1"],
     ] {
       let result = try place.run("diffusevae-sample", flags)
       #expect(result.status == 64 && result.errors.contains("is for --sampler"))

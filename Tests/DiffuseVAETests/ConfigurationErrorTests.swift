@@ -203,6 +203,11 @@ import Testing
         "a.yaml:1:25: sampling.churn is for sampler euler or heun only",
         "a.yaml:1:35: sampling.tolerance is for sampler rk45 only",
       ])
+    #expect(
+      problems("sampling: {sampler: pc, step_size: 0.1}\ndiffusion: {schedule: ve}") == [
+        "a.yaml:1:25: sampling.step_size is for sampler langevin only"
+      ])
+    #expect(problems("sampling: {sampler: langevin, step_size: 0.1, corrections: 5}") == [])
     #expect(problems("sampling: {sampler: heun, churn: 1}") == [])
     #expect(problems("sampling: {sampler: ddim, churn: 0}") == [])
     #expect(

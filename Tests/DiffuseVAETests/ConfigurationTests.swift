@@ -273,6 +273,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           predictor: ancestral
           corrections: 1
           snr: 0.16
+          step_size: 0.2
           tolerance: 0.001
           spacing: uniform
 

@@ -13,6 +13,7 @@ public struct SamplingSettings: Equatable, Sendable {
     case plms
     case reverseSDE = "sde"
     case predictorCorrector = "pc"
+    case langevin
     case rk45
     case consistency
   }
@@ -35,11 +36,14 @@ public struct SamplingSettings: Equatable, Sendable {
   /// Of `pc`: the step from one level to the next.
   public var predictor = Predictor.ancestral
 
-  /// Of `pc`: steps of Langevin's dynamics at each level: In 0...100.
+  /// Of `pc` and `langevin`: steps of Langevin's dynamics at each level: In 0...100.
   public var corrections = 1
 
   /// Of `pc`: their ratio of signal to noise: In 0...1.
   public var snr = 0.16
+
+  /// Of `langevin`: their size, in units of the noise's variance: In 0...2.
+  public var stepSize = 0.2
 
   /// Of `rk45`: the error of a step, relative to the norm of the image: In 1e-5...1.
   public var tolerance = 1e-3
@@ -55,8 +59,9 @@ extension SamplingSettings {
     ("variance", [.ddpm]),
     ("churn", [.euler, .heun]),
     ("predictor", [.predictorCorrector]),
-    ("corrections", [.predictorCorrector]),
+    ("corrections", [.predictorCorrector, .langevin]),
     ("snr", [.predictorCorrector]),
+    ("step_size", [.langevin]),
     ("tolerance", [.rk45]),
   ]
 
@@ -80,6 +85,7 @@ extension SamplingSettings {
     try require("eta", eta, Self.etas)
     try require("churn", churn, Self.churns)
     try require("snr", snr, Self.ratios)
+    try require("step_size", stepSize, Self.stepSizes)
     try require("tolerance", tolerance, Self.tolerances)
     guard Self.numbersOfCorrections.contains(corrections) else {
       let allowed = Notation.integer(in: Self.numbersOfCorrections).allowed
@@ -91,6 +97,7 @@ extension SamplingSettings {
   private static let churns = 0.0...10_000
   private static let numbersOfCorrections = 0...100
   private static let ratios = 0.0...1
+  private static let stepSizes = 0.0...2
   private static let tolerances = 1e-5...1
 }
 
@@ -101,8 +108,8 @@ extension SamplingSettings: SettingsBlock {
       Field(
         "steps", \.steps, .integer(in: 1...100_000),
         "levels of noise visited, at most `diffusion.steps`; each is one evaluation of the network, "
-          + "of `heun` and `dpm++2s` two but for the last, of `pc` also its corrections; "
-          + "of no use to `rk45`"),
+          + "of `heun` and `dpm++2s` two but for the last, of `pc` also its corrections, "
+          + "of `langevin` these alone and one in the end; of no use to `rk45`"),
       Field(
         "eta", \.eta, .number(in: etas),
         "noise that `ddim` adds, from none to as much as `ddpm`"),
@@ -113,8 +120,11 @@ extension SamplingSettings: SettingsBlock {
       Field("predictor", \.predictor, .choice, "of `pc`: the step from one level to the next"),
       Field(
         "corrections", \.corrections, .integer(in: numbersOfCorrections),
-        "of `pc`: steps of Langevin's dynamics at each level"),
+        "of `pc` and `langevin`: steps of Langevin's dynamics at each level"),
       Field("snr", \.snr, .number(in: ratios), "of `pc`: their ratio of signal to noise"),
+      Field(
+        "step_size", \.stepSize, .number(in: stepSizes),
+        "of `langevin`: their size, in units of the noise's variance"),
       Field(
         "tolerance", \.tolerance, .number(in: tolerances),
         "of `rk45`: error of a step, relative to the norm of the image"),

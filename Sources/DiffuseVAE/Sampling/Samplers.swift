@@ -34,6 +34,10 @@ extension SamplingSettings {
       try predictorCorrector(
         from: start, through: levels, predictor: predictor, corrections: corrections,
         signalToNoise: snr, denoise: denoise, noise: noise)
+    case .langevin:
+      try annealedLangevin(
+        from: start, through: levels, steps: corrections, stepSize: stepSize, denoise: denoise,
+        noise: noise)
     case .rk45:
       try dormandPrince(
         from: start, through: levels, tolerance: tolerance, level: level, denoise: denoise)

@@ -6,6 +6,10 @@ public enum ReverseVariance: String, CaseIterable, Sendable {
 
   /// `β`, exact when the data is N(0, I).
   case large
+
+  /// `β̃ + c₁² Var(x0 | x)` with c₁ the share of x0 in the step's mean: exact for Gaussian
+  /// data, and the best of one number for any data (Bao et al. 2022, theorem 1).
+  case analytic
 }
 
 /// Ancestral sampling (Ho et al. 2020, algorithm 2) on a chain respaced to the given levels
@@ -15,14 +19,17 @@ public enum ReverseVariance: String, CaseIterable, Sendable {
 ///   - start: a sample at the first level, usually pure noise.
 ///   - levels: from noise to data; `NoiseSchedule.levels` gives them and ends with `.clean`.
 ///   - variance: that of every step but the one into `.clean`, which adds no noise.
+///   - uncertainty: for the variance `analytic`, Var(x0 | x) at a level, its mean over x and over
+///     dimensions. 0, as if x0 were known, makes it `small`.
 ///   - denoise: the estimate of x0 for a sample at a level, clipped or not.
 ///   - noise: fresh `N(0, I)` for a step, counted from 0.
 /// - Returns: a sample at the last level.
 public func ancestral<V: Vector>(
   from start: V, through levels: [Level], variance: ReverseVariance,
-  denoise: (V, Level) throws -> V, noise: (Int) throws -> V
+  uncertainty: (Level) -> Double = { _ in 0 }, denoise: (V, Level) throws -> V,
+  noise: (Int) throws -> V
 ) rethrows -> V {
   try walk(from: start, through: levels, denoise: denoise, noise: noise) {
-    Transition(ancestralFrom: $0, to: $1, variance: variance)
+    Transition(ancestralFrom: $0, to: $1, variance: variance, uncertainty: uncertainty($0))
   }
 }

@@ -42,17 +42,23 @@ extension Transition {
   }
 
   /// A draw of `q(x' | x, x0)` (Ho et al. 2020, eq. 7), with that variance or a larger one.
-  init(ancestralFrom level: Level, to next: Level, variance: ReverseVariance) {
+  ///
+  /// - Parameter uncertainty: Var(x0 | x), for `analytic` only.
+  init(
+    ancestralFrom level: Level, to next: Level, variance: ReverseVariance, uncertainty: Double = 0
+  ) {
     let beta = level.beta(after: next)
+    let original = next.alpha * beta / level.variance
+    let small = level.posteriorVariance(after: next)
     let added =
       switch variance {
-      case .small: level.posteriorVariance(after: next)
-      case .large: next.variance == 0 ? 0 : beta
+      case _ where next.variance == 0: 0.0
+      case .small: small
+      case .large: beta
+      case .analytic: small + original * original * uncertainty
       }
     self.init(
-      original: next.alpha * beta / level.variance,
-      current: level.posteriorShare(after: next),
-      noise: added.squareRoot())
+      original: original, current: level.posteriorShare(after: next), noise: added.squareRoot())
   }
 
   /// `x' = drift·x + β s + √β z` with the score `s = (α x0 - x)/σ²`; the step into `.clean` is x0.

@@ -19,6 +19,11 @@ struct GaussianData {
   /// `ᾱ s² + 1 - ᾱ`, the variance of a sample.
   func variance(at level: Level) -> Double { level.alphaBar * variance + 1 - level.alphaBar }
 
+  /// `Var(x0 | x) = s² σ²/(ᾱ s² + 1 - ᾱ)`
+  func uncertainty(at level: Level) -> Double {
+    variance * (1 - level.alphaBar) / variance(at: level)
+  }
+
   /// Where the probability-flow ODE takes x: it keeps the place in units of the deviation.
   func flow(_ x: Double, from level: Level, to next: Level) -> Double {
     let scale = (variance(at: next) / variance(at: level)).squareRoot()

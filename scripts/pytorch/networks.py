@@ -189,6 +189,7 @@ class UNetDenoiser(Loadable):
 
 def denoiser(weights, height, width):
     """The denoiser that these weights belong to."""
+    weights = {name: tensor for name, tensor in weights.items() if name != "y0_errors"}
     if "middle.norm1.gain" in weights:
         return UNetDenoiser.of(weights, height, width)
     return MLPDenoiser.of(weights)

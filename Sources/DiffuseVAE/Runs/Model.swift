@@ -12,6 +12,8 @@ public struct Model: Sendable {
   let denoiser: (any Denoiser)?
   /// Nil when the second stage has none.
   let consistency: (any Denoiser)?
+  /// How far off the denoiser is; nil where it was trained before that was measured.
+  let posteriorVariance: PosteriorVariance?
   /// Of z.
   let prior: LatentPrior
   let process: DiffusionProcess
@@ -33,6 +35,8 @@ public struct Model: Sendable {
     guard prior == nil || configuration.hasVAE else {
       throw UserError("\(run.folder): formulation none has no VAE, and so no prior")
     }
+    let process = try DiffusionProcess(configuration.diffusion)
+    var posteriorVariance: PosteriorVariance?
     let stages = configuration.stages.filter { stage in
       switch stage {
       case .vae: true
@@ -50,12 +54,15 @@ public struct Model: Sendable {
     }
     let files = try stages.map { stage in
       let path = run.weightsFile(stage)
-      let file = try SafeTensors.read(path)
+      var file = try SafeTensors.read(path)
       guard let shape = file.metadata["image"].flatMap({ ImageShape($0) }), shape.isDrawable else {
         throw FormatError(file: path, problem: "names no size of image (metadata \"image\")")
       }
       try Self.check(file, stage, configuration, path)
       if stage != .vae { try configuration.denoiser.check(shape: shape) }
+      if stage == .denoiser {
+        posteriorVariance = try PosteriorVariance(from: &file, process.schedule, path: path)
+      }
       try Weights.check(file, configuration.footprint(of: stage, shape: shape), path: path)
       return (stage: stage, path: path, content: file, shape: shape)
     }
@@ -65,7 +72,8 @@ public struct Model: Sendable {
     }
     self.configuration = configuration
     self.shape = shape
-    process = try DiffusionProcess(configuration.diffusion)
+    self.process = process
+    self.posteriorVariance = posteriorVariance
     self.prior = try LatentPrior(of: run, configuration, prior)
     func file(_ stage: Stage) -> (path: String, content: SafeTensors)? {
       files.first { $0.stage == stage }.map { ($0.path, $0.content) }
@@ -114,13 +122,15 @@ public struct Model: Sendable {
 
   package init(
     _ configuration: Configuration, shape: ImageShape, vae: VAE?, denoiser: (any Denoiser)?,
-    consistency: (any Denoiser)? = nil, prior: LatentPrior = .normal
+    consistency: (any Denoiser)? = nil, posteriorVariance: PosteriorVariance? = nil,
+    prior: LatentPrior = .normal
   ) throws {
     self.configuration = configuration
     self.shape = shape
     self.vae = vae
     self.denoiser = denoiser?.prepared(training: false)
     self.consistency = consistency?.prepared(training: false)
+    self.posteriorVariance = posteriorVariance
     self.prior = prior
     process = try DiffusionProcess(configuration.diffusion)
   }

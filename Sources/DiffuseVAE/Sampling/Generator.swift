@@ -55,6 +55,17 @@ public struct Generator: Sendable {
       throw UserError(
         "the run has no consistency model: set consistency.kind in its config.yaml, and --resume")
     }
+    guard
+      !options.settings.needsPosteriorVariance || model.denoiser == nil
+        || model.posteriorVariance != nil
+    else {
+      throw UserError(
+        """
+        the run's denoiser.safetensors is of an older version and has no \(PosteriorVariance.name), \
+        which variance analytic needs: use small or large, or delete that file and go on with \
+        diffusevae-train --resume, which trains stage two anew
+        """)
+    }
     guard options.temperature.isFinite, options.temperature >= 0 else {
       throw UserError("temperature is \(options.temperature); it must be a number from 0 up")
     }
@@ -159,8 +170,8 @@ public struct Generator: Sendable {
         rows: addresses, columns: start.columns)
     }
     let y0 = try options.settings.draw(
-      from: start, through: levels, level: process.schedule.level(noiseShare:), denoise: denoise,
-      noise: noise)
+      from: start, through: levels, level: process.schedule.level(noiseShare:),
+      uncertainty: { model.posteriorVariance?($0) ?? 0 }, denoise: denoise, noise: noise)
     tally.add(evaluations)
     return process.formulation.image(fromChain: y0, reconstruction).affine(0.5, 0.5)
       .clamped(to: 0...1)

@@ -4,14 +4,15 @@ extension SamplingSettings {
   /// The way from noise to data by the chosen sampler; the arguments are those of all samplers.
   func draw<V: Vector>(
     from start: V, through levels: [Level], level: (Double) -> Level,
-    denoise: (V, Level) throws -> V, noise: (Int) throws -> V
+    uncertainty: (Level) -> Double, denoise: (V, Level) throws -> V, noise: (Int) throws -> V
   ) throws -> V {
     switch sampler {
     case .ddim:
       try ddim(from: start, through: levels, eta: eta, denoise: denoise, noise: noise)
     case .ddpm:
       try ancestral(
-        from: start, through: levels, variance: variance, denoise: denoise, noise: noise)
+        from: start, through: levels, variance: variance, uncertainty: uncertainty,
+        denoise: denoise, noise: noise)
     case .euler, .heun:
       try heun(
         from: start, through: levels, churn: churn, corrects: sampler == .heun, level: level,
@@ -53,6 +54,9 @@ extension SamplingSettings.Sampler {
 }
 
 extension SamplingSettings {
+  /// Whether it must be known how far off the denoiser is.
+  var needsPosteriorVariance: Bool { sampler == .ddpm && variance == .analytic }
+
   /// The levels on the way from noise to data.
   func levels(of schedule: NoiseSchedule) throws -> [Level] {
     switch sampler {

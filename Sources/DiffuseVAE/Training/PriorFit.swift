@@ -120,7 +120,7 @@ extension Training {
     var trainer = try trainer(
       LatentObjective(schedule: schedule), diffusion().network, .prior,
       on: standardised(posteriors))
-    return try train(&trainer, .prior, test: test, constants: latents.tensors) { trainer in
+    return try train(&trainer, .prior, test: test, constants: { _ in latents.tensors }) { trainer in
       var diffusion = try diffusion()
       diffusion.network = trainer.network.averaged
       return try Model(

@@ -63,9 +63,19 @@ public struct Training {
     let objective = try DiffusionObjective<Network>(configuration, vae: vae)
     var trainer = try trainer(
       objective, Network(configuration, shape: data.shape), .denoiser, on: data.training)
-    return try train(&trainer, .denoiser, test: data.test) { trainer in
-      try Model(
-        configuration, shape: data.shape, vae: vae, denoiser: trainer.network.averaged,
+    func posteriorVariance(_ network: Network) throws -> PosteriorVariance {
+      try PosteriorVariance(
+        of: network, objective.process, vae: vae, on: data.training,
+        seed: Stage.denoiser.seed(configuration.training.seed), threads: threads)
+    }
+    return try train(&trainer, .denoiser, test: data.test) {
+      try posteriorVariance($0.network.averaged).tensors
+    } model: {
+      let network = $0.network.averaged
+      return try Model(
+        configuration, shape: data.shape, vae: vae, denoiser: network,
+        posteriorVariance: configuration.sampling.needsPosteriorVariance
+          ? posteriorVariance(network) : nil,
         prior: first?.prior ?? .normal)
     }
   }
@@ -120,7 +130,8 @@ public struct Training {
   ///   - model: what grids are drawn with.
   func train<Goal: Objective>(
     _ trainer: inout Trainer<Goal>, _ stage: Stage, test: (some Examples)?,
-    constants: [String: Tensor] = [:], model: (Trainer<Goal>) throws -> Model
+    constants: (Trainer<Goal>) throws -> [String: Tensor] = { _ in [:] },
+    model: (Trainer<Goal>) throws -> Model
   ) throws -> Bool {
     var log = try StageLog(run, stage, trainer)
     let clock = ContinuousClock()
@@ -159,7 +170,7 @@ public struct Training {
       }
     }
     log.pause()
-    try finish(trainer, stage, test: test, constants: constants)
+    try finish(trainer, stage, test: test, constants: constants(trainer))
     return true
   }
 

@@ -1,0 +1,105 @@
+import Diffusion
+import Formats
+import Neural
+
+/// The variance of y0 given y_t, per pixel and its mean over y_t, as far as a trained denoiser knows
+/// y0: the mean square of its error. Ancestral sampling with variance `analytic` needs it (Bao et al.
+/// 2022).
+///
+/// It is measured at some timesteps, and is between them as great a share of the noise's variance
+/// σ² as it is at these: it rises like σ² near clean data, where it would bend most.
+package struct PosteriorVariance: Equatable, Sendable {
+  /// Images that it is measured on.
+  static let images = 256
+  /// Timesteps at which it is measured.
+  static let places = 50
+  /// Its tensor's name in the denoiser's file.
+  static let name = "y0_errors"
+
+  /// At timesteps in equal distances, the first one and the last one among them.
+  private let errors: [Float]
+  private let timesteps: [Int]
+  /// The same, over σ².
+  private let shares: [Double]
+
+  /// - Parameter errors: one at least, and at most one for each timestep.
+  /// - Throws: `DiffusionError` when that is not so.
+  init(errors: [Float], _ schedule: NoiseSchedule) throws {
+    self.errors = errors
+    timesteps = try schedule.timesteps(count: errors.count).reversed()
+    shares = zip(errors, timesteps).map { Double($0) / schedule.level($1).variance }
+  }
+
+  func callAsFunction(_ level: Level) -> Double {
+    let above = timesteps.firstIndex { Double($0) >= level.timestep } ?? timesteps.count - 1
+    let below = max(above - 1, 0)
+    let distance = Double(timesteps[above] - timesteps[below])
+    let fraction = distance == 0 ? 0 : (level.timestep - Double(timesteps[below])) / distance
+    return lerp(shares[below], shares[above], min(max(fraction, 0), 1)) * level.variance
+  }
+}
+
+extension PosteriorVariance {
+  /// Measures it on images that are spread evenly over a set, z ~ q(z|x0) for each.
+  ///
+  /// - Throws: ``UserError`` when the network's output is not finite.
+  init(
+    of network: any Denoiser, _ process: DiffusionProcess, vae: VAE?, on images: ByteImages,
+    seed: UInt64, threads: Int
+  ) throws {
+    let network = network.prepared(training: false)
+    let pixels = images.pixels(images.spread(Self.images))
+    let rows = 0..<pixels.rows
+    let together = type(of: network).drawnTogether
+    // Other numbers than any of training or of its evaluation, whose steps are from -1 up.
+    @Sendable func noise(_ purpose: RandomStream.Purpose, _ number: Int, columns: Int) -> Matrix {
+      RandomStream(seed: seed, purpose: purpose, step: -2 - number).normal(
+        rows: rows, columns: columns)
+    }
+    let reconstruction = vae.map {
+      $0.reconstruction($0.encode(pixels).sample(noise(.latentNoise, 0, columns: $0.latent)))
+    }
+    let y0 = process.formulation.chain(fromImage: pixels.affine(2, -1), reconstruction)
+    let schedule = process.schedule
+    let timesteps = try schedule.timesteps(count: min(Self.places, schedule.steps))
+    let errors = try concurrently(timesteps.count, threads: threads) { place in
+      let level = schedule.level(timesteps[place])
+      let y = process.diffuse(
+        y0, noise: noise(.diffusionNoise, place, columns: y0.columns),
+        levels: [Level](repeating: level, count: y0.rows))
+      let sum = try rows.parts(of: together).reduce(0.0) { sum, part in
+        var error = try process.denoise(
+          y.rows(part), at: level, network, reconstruction?.rows(part))
+        error.add(-1, y0.rows(part))
+        return sum + error.squaredNorm
+      }
+      return Float(sum / Double(y0.rows * y0.columns))
+    }
+    try self.init(errors: errors.reversed(), schedule)
+  }
+}
+
+extension PosteriorVariance {
+  /// What the denoiser's file has beside the weights: `[timesteps]`.
+  var tensors: [String: Tensor] {
+    [Self.name: Tensor(shape: [errors.count], elements: errors)]
+  }
+
+  /// Takes its tensor out of a file; nil for a file without one.
+  ///
+  /// - Parameter path: the file's name, for errors.
+  /// - Throws: `FormatError` for a tensor that is not as it must be.
+  init?(from file: inout SafeTensors, _ schedule: NoiseSchedule, path: String) throws {
+    guard let tensor = file.tensors.removeValue(forKey: Self.name) else { return nil }
+    guard tensor.shape.count == 1, (1...schedule.steps).contains(tensor.elements.count),
+      tensor.elements.allSatisfy({ $0 >= 0 && $0.isFinite })
+    else {
+      throw FormatError(
+        file: path,
+        problem: """
+          tensor \(Self.name) must be a list of 1...\(schedule.steps) finite numbers from 0 up
+          """)
+    }
+    try self.init(errors: tensor.elements, schedule)
+  }
+}

@@ -20,7 +20,8 @@ import Testing
       conditional: configuration.diffusion.condition, timesteps: 50, seed: 1
     ).shaken(0.1)
     return try Model(
-      configuration, shape: shape, vae: configuration.hasVAE ? vae : nil, denoiser: network)
+      configuration, shape: shape, vae: configuration.hasVAE ? vae : nil, denoiser: network,
+      consistency: network)
   }
 
   private func generator(
@@ -87,7 +88,8 @@ import Testing
   ) throws -> (times: [Double], evaluations: Double?) {
     let notes = Notes()
     let model = try Model(
-      trained.configuration, shape: trained.shape, vae: trained.vae, denoiser: notes)
+      trained.configuration, shape: trained.shape, vae: trained.vae, denoiser: notes,
+      consistency: notes)
     let generator = try generator(model, change)
     #expect(generator.evaluations == nil)
     _ = try generator.images(0..<1)
@@ -99,7 +101,8 @@ import Testing
     let trained = try model()
     for steps in [1, 2, 3, 7, 10, 49, 50] {
       for spacing in Spacing.allCases {
-        for sampler in SamplingSettings.Sampler.allCases where sampler.countsSteps {
+        for sampler in SamplingSettings.Sampler.allCases
+        where sampler.countsSteps && sampler != .consistency {
           let (asked, evaluations) = try asked(trained) {
             ($0.steps, $0.spacing, $0.sampler) = (steps, spacing, sampler)
           }
@@ -121,6 +124,15 @@ import Testing
       ($0.sampler, $0.corrections, $0.steps) = (.predictorCorrector, 3, 10)
     }
     #expect(times.count == 37 && evaluations == 37)
+    // A consistency model is asked at levels from noise on, and not at the last one, where it ends.
+    for (steps, expected) in [(1, [49]), (2, [49, 24]), (7, [49, 42, 35, 28, 21, 14, 7])] {
+      let (times, _) = try asked(trained) { ($0.sampler, $0.steps) = (.consistency, steps) }
+      #expect(times == expected.map(Double.init))
+    }
+    let most = problem {
+      try generator(trained) { ($0.sampler, $0.steps) = (.consistency, 50) }
+    }
+    #expect(most.contains("takes 1...49 steps, not 50"))
     #expect(problem { try generator(model()) { $0.steps = 51 } }.contains("1...50"))
     #expect(problem { try generator(model()) { $0.steps = 0 } }.contains("1...50"))
     #expect(

@@ -139,8 +139,8 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     }
     if let elbo {
       text += """
-         ELBO of the test images \(elbo.total.digits(2)) nats: reconstruction \
-        \(elbo.reconstruction.digits(2)), divergence \(elbo.divergence.digits(2)).
+         ELBO of the test images\(elbo.binarise.remark) \(elbo.total.digits(2)) nats: \
+        reconstruction \(elbo.reconstruction.digits(2)), divergence \(elbo.divergence.digits(2)).
         """
     }
     text += " \(references) training images for kernel, precision and recall."

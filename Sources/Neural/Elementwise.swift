@@ -65,6 +65,11 @@ extension Matrix {
   /// 1 / (1 + e⁻ˣ) of every element.
   public func sigmoid() -> Matrix { map(Elementary.sigmoid) }
 
+  /// 1 with the probability that every element is, else 0; the element is in [0, 1].
+  ///
+  /// - Parameter uniform: draws from [0, 1), as many.
+  public func binarised(by uniform: Matrix) -> Matrix { map(with: uniform) { $1 < $0 ? 1 : 0 } }
+
   /// Adds the one row `row` to every row.
   public mutating func add(toRows row: Matrix) {
     precondition(row.rows == 1 && row.columns == columns, "one row as wide as the matrix")

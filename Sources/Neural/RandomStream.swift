@@ -29,6 +29,8 @@ public struct RandomStream: Sendable {
     /// Noise on x̂0 in training, and how much of it.
     case conditionNoise = 14
     case conditionLevel = 15
+    /// Which pixels of a grey image are white.
+    case binarisation = 16
   }
 
   private let key: (UInt32, UInt32)

@@ -141,7 +141,7 @@ struct Benchmark: ParsableCommand {
     func vae() -> VAE { VAE(configuration.vae, pixels: shape.count, seed: 0) }
     let (measured, model): (Measurement, Model?)
     if net == .vae {
-      (measured, model) = (try training(VAEObjective(), vae()), nil)
+      (measured, model) = (try training(VAEObjective(configuration.vae), vae()), nil)
     } else {
       let vae = configuration.hasVAE ? vae() : nil
       measured = try training(of: configuration.denoiser.kind.network, vae)

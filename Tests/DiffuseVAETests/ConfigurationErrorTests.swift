@@ -17,7 +17,7 @@ import Testing
       ])
     #expect(
       problems("vae: {colour: 0}") == [
-        "a.yaml:1:7: vae.colour is not a setting; there are hidden, latent, likelihood, beta"
+        "a.yaml:1:7: vae.colour is not a setting; there are hidden, latent, likelihood, beta, binarise"
       ])
     #expect(
       problems("{5: a, true: b, \"\": c, \"e\\n\": d, Größe: e}")
@@ -246,7 +246,7 @@ import Testing
         "--set =5: \"\" is not a setting; "
           + "there are data, vae, prior, diffusion, denoiser, consistency, training, sampling",
         "--set vae..latent=5: vae.\"\" is not a setting; "
-          + "there are hidden, latent, likelihood, beta",
+          + "there are hidden, latent, likelihood, beta, binarise",
         "--set vae.latent=: vae.latent must be an integer in 1…65536, not nothing",
         "--set vae=5: vae must be a mapping of settings, not 5",
         "--set vae.latent.size=5: vae.latent must be an integer in 1…65536, not a mapping",

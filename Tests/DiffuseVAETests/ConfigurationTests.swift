@@ -184,6 +184,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           latent: 32
           likelihood: bernoulli
           beta: 1
+          binarise: none
 
         prior:
           kind: mixture

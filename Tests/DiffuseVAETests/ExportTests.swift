@@ -31,7 +31,7 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
     let noise = normal(7, settings.latent, seed: 3)
     var gradients = Gradients(of: vae)
     let (reconstruction, divergence, residuals) = vae.negativeELBO(pixels, noise: noise)
-    vae.backward(residuals, scale: 1 / 7, &gradients)
+    vae.backward(residuals, scale: 1 / 7, beta: settings.beta, &gradients)
     let posterior = vae.encode(pixels)
     let loss = (reconstruction + settings.beta * divergence) / 7
     try write(

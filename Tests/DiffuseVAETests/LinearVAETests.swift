@@ -43,6 +43,7 @@ import Testing
     var settings = VAESettings()
     (settings.hidden, settings.latent, settings.likelihood) = ([], latent, .gaussian)
     settings.beta = beta
+    let objective = VAEObjective(settings)
     var vae = VAE(settings, pixels: 6, seed: 3)
     var stage = StageSettings()
     (stage.rate, stage.finalRatio) = (0.02, 0.001)
@@ -52,9 +53,9 @@ import Testing
     for step in 0..<steps {
       let slice = Slice(
         examples: Self.data, rows: 0..<Self.data.rows, batch: Self.data.rows, seed: 4, step: step)
-      let residuals = VAEObjective().forward(vae, slice).residuals
+      let residuals = objective.forward(vae, slice).residuals
       var gradients = Gradients(of: vae)
-      VAEObjective().backward(vae, residuals, &gradients)
+      objective.backward(vae, residuals, &gradients)
       let rate = Float(stage.rate(at: step, of: steps))
       _ = try adamW.update(&vae, lanes: [gradients], step: step, rate: rate, threads: 1)
     }

@@ -22,7 +22,7 @@ import Testing
     (settings.hidden, settings.latent) = ([10, 9], 3)
     (settings.likelihood, settings.beta) = (likelihood, 0.7)
     let vae = VAE(settings, pixels: Self.pixels, seed: 1).shaken(0.1)
-    let errors = worstGradientError(VAEObjective(), vae, slice())
+    let errors = worstGradientError(VAEObjective(settings), vae, slice())
     #expect(errors.count == (likelihood == .gaussian ? 13 : 12))
     for (name, error) in errors { #expect(error < 3e-3, "\(name)") }
   }

@@ -83,10 +83,10 @@ import Testing
 
   @Test(
     "The lower bound is its definition in double precision, and what stage one's log ends with",
-    arguments: ["bernoulli", "gaussian"])
-  func lowerBound(likelihood: String) throws {
+    arguments: ["likelihood=bernoulli", "likelihood=gaussian", "binarise=dynamic"])
+  func lowerBound(setting: String) throws {
     try inTemporaryFolder { folder in
-      let configuration = try small("vae.likelihood=\(likelihood)", "vae.beta=0.5")
+      let configuration = try small("vae.\(setting)", "vae.beta=0.5")
       let run = try trainedRun(in: folder, configuration)
       let lines = try File.read(run.metricsFile).split(separator: UInt8(ascii: "\n")).map {
         try #require(try JSONSerialization.jsonObject(with: Data($0)) as? [String: Any])
@@ -98,7 +98,8 @@ import Testing
       let model = try Model(of: run, needsDenoiser: false)
       let bound = try model.evidenceLowerBound(of: test, threads: 1)
       #expect(try model.evidenceLowerBound(of: test, threads: 3) == bound)
-      let (reconstruction, divergence) = try terms(of: #require(model.vae), test)
+      let (reconstruction, divergence) = try terms(
+        of: #require(model.vae), test, isBinary: setting == "binarise=dynamic")
       // Single precision, over 64 pixels an image.
       #expect(abs(bound.reconstruction - reconstruction) < 1e-5 * abs(reconstruction))
       #expect(abs(bound.divergence - divergence) < 1e-5 * divergence)
@@ -117,9 +118,14 @@ import Testing
 
   /// E ln p(x|z) and KL(q(z|x) ‖ N(0, I)), pixel by pixel, of the outputs of the two networks.
   private func terms(
-    of vae: VAE, _ images: ByteImages
+    of vae: VAE, _ images: ByteImages, isBinary: Bool
   ) throws -> (reconstruction: Double, divergence: Double) {
-    let pixels = images.pixels(0..<images.count)
+    var pixels = images.pixels(0..<images.count)
+    if isBinary {
+      let uniform = RandomStream(seed: 0, purpose: .binarisation, step: -1)
+        .uniform(rows: 0..<images.count, columns: pixels.columns)
+      pixels.elements = zip(pixels.elements, uniform.elements).map { $1 < $0 ? 1 : 0 }
+    }
     let posterior = vae.encoder(pixels)
     let noise = RandomStream(seed: Stage.vae.seed(0), purpose: .latentNoise, step: -1)
       .normal(rows: 0..<images.count, columns: vae.latent)

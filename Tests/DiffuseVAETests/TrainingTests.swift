@@ -29,7 +29,7 @@ import Testing
     let configuration = try small()
     let digits = try Dataset(configuration.data)
     let vae = VAE(configuration.vae, pixels: 64, seed: 1)
-    try resume(VAEObjective(), vae, .vae, digits.training, configuration)
+    try resume(VAEObjective(configuration.vae), vae, .vae, digits.training, configuration)
     let network = MLPDenoiser(
       configuration.denoiser, pixels: 64, conditional: true, timesteps: 50, seed: 1)
     let objective = DiffusionObjective<MLPDenoiser>(
@@ -94,7 +94,7 @@ import Testing
       while !trainer.isFinished { _ = try trainer.advance() }
       return (before, try trainer.evaluate(on: test)[0], trainer.network.averaged)
     }
-    let first = try losses(VAEObjective(), vae, .vae)
+    let first = try losses(VAEObjective(configuration.vae), vae, .vae)
     // What an image that is the same for every z can reach: the cross entropy of the mean image.
     let mean = digits.training.pixels(0..<digits.training.count)
     var constant = Matrix(1, 64)
@@ -212,7 +212,7 @@ import Testing
     }
     let before = vae.parameters
     var trainer = try Trainer(
-      VAEObjective(), vae, examples: try Dataset(DataSettings()).training,
+      VAEObjective(configuration.vae), vae, examples: try Dataset(DataSettings()).training,
       settings: configuration.training.vae, lanes: 2, seed: 1, threads: 2)
     #expect(problem { try trainer.advance() }.hasPrefix("training diverged at step 0"))
     #expect(trainer.network.parameters == before)

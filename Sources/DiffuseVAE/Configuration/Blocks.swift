@@ -20,41 +20,6 @@ extension DataSettings: SettingsBlock {
   }
 }
 
-/// The first stage: `q(z|x0)` and the decoder that gives x̂0.
-public struct VAESettings: Equatable, Sendable {
-  /// Of pixels in [0, 1].
-  public enum Likelihood: String, CaseIterable, Sendable {
-    case bernoulli, gaussian
-  }
-
-  /// Widths of the encoder's hidden layers, mirrored in the decoder: at most 16, In 1...65536.
-  public var hidden = [1024, 1024]
-
-  /// Dimensions of z: In 1...65536.
-  public var latent = 32
-
-  /// Of a pixel, given z.
-  public var likelihood = Likelihood.bernoulli
-
-  /// Weight of the KL divergence against the likelihood: In 0...1000.
-  public var beta = 1.0
-}
-
-extension VAESettings: SettingsBlock {
-  static var fields: [Field<Self>] {
-    [
-      Field(
-        "hidden", \.hidden, .list(of: .integer(in: 1...65536), count: 0...16),
-        "widths of the encoder's hidden layers, mirrored in the decoder"),
-      Field("latent", \.latent, .integer(in: 1...65536), "dimensions of z"),
-      Field("likelihood", \.likelihood, .choice, "of a pixel, given z"),
-      Field(
-        "beta", \.beta, .number(in: 0...1000),
-        "weight of the KL divergence against the likelihood"),
-    ]
-  }
-}
-
 /// The second stage's process, and what its network is asked for.
 public struct DiffusionSettings: Equatable, Sendable {
   /// Where x̂0 enters the process.

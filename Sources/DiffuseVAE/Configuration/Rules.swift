@@ -33,6 +33,10 @@ extension Configuration {
     }
 
     require(
+      vae.binarise == .none || vae.likelihood == .bernoulli,
+      of: "vae.binarise", "vae.likelihood",
+      else: "vae.binarise is for likelihood bernoulli only")
+    require(
       diffusion.formulation != .concat || diffusion.condition,
       of: "diffusion.formulation", "diffusion.condition",
       else: "diffusion.condition must be true with formulation concat; without x̂0 it is none")

@@ -9,7 +9,6 @@ public struct VAE: Parameterized {
   var decoder: MLP  // z → logits (Bernoulli) or means (Gaussian) of the pixels
   var logVariance: Parameter?  // [1, 1], ln of the variance of every pixel (Gaussian)
   let likelihood: Likelihood
-  let beta: Double
 
   /// - Parameter pixels: numbers in one image.
   public init(_ settings: VAESettings, pixels: Int, seed: UInt64) {
@@ -18,7 +17,6 @@ public struct VAE: Parameterized {
     encoder = MLP([pixels] + hidden + [2 * settings.latent], &source)
     decoder = MLP([settings.latent] + hidden.reversed() + [pixels], &source)
     likelihood = settings.likelihood
-    beta = settings.beta
     // Starts at a standard deviation of 0.22, about that of an image's pixels.
     logVariance = likelihood == .gaussian ? source.constant(1, 1, -3) : nil
   }
@@ -86,7 +84,9 @@ extension VAE {
   }
 
   /// Adds the derivatives of `scale · (reconstruction + beta · divergence)`.
-  func backward(_ residuals: Residuals, scale: Double, _ gradients: inout Gradients) {
+  func backward(
+    _ residuals: Residuals, scale: Double, beta: Double, _ gradients: inout Gradients
+  ) {
     var dOutput = residuals.outputDerivative
     dOutput.scale(Float(scale))
     let dz = decoder.backward(dOutput, residuals.decoding, &gradients)

@@ -53,6 +53,8 @@ public struct EvidenceLowerBound: Codable, Equatable, Sendable {
   public let reconstruction: Double
   /// KL(q(z|x) ‖ N(0, I))
   public let divergence: Double
+  /// How stage one sees images.
+  public let binarise: VAESettings.Binarisation
 
   public var total: Double { reconstruction - divergence }
 }
@@ -67,9 +69,10 @@ extension Model {
   ) throws -> EvidenceLowerBound {
     guard let vae else { throw UserError("formulation none has no VAE") }
     let terms = try means(
-      of: VAEObjective(), vae, over: images, seed: Stage.vae.seed(configuration.training.seed),
-      threads: threads)
+      of: VAEObjective(configuration.vae), vae, over: images,
+      seed: Stage.vae.seed(configuration.training.seed), threads: threads)
     guard terms.allSatisfy(\.isFinite) else { throw UserError("the VAE's ELBO is not finite") }
-    return EvidenceLowerBound(reconstruction: -terms[1], divergence: terms[2])
+    return EvidenceLowerBound(
+      reconstruction: -terms[1], divergence: terms[2], binarise: configuration.vae.binarise)
   }
 }

@@ -40,7 +40,8 @@ public struct Estimate {
       let seconds =
         switch stage {
         case .vae:
-          try Self.seconds(.vae, VAEObjective(), vae, data.training, configuration, threads)
+          try Self.seconds(
+            .vae, VAEObjective(configuration.vae), vae, data.training, configuration, threads)
         case .prior: try Self.priorSeconds(configuration, count: data.training.count, threads)
         case .denoiser: try denoiserSeconds(configuration.network(shape: data.shape))
         case .consistency: try consistencySeconds(configuration.network(shape: data.shape))

@@ -47,30 +47,6 @@ package struct Slice: Sendable {
   }
 }
 
-/// Stage one: the negative ELBO, in nats an image, the divergence weighed by β.
-package struct VAEObjective: Objective {
-  package let terms = ["loss", "reconstruction", "divergence"]
-
-  package init() {}
-
-  package func forward(_ vae: VAE, _ slice: Slice) -> (terms: [Double], residuals: Residuals) {
-    let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent)
-    let (reconstruction, divergence, residuals) = vae.negativeELBO(slice.examples, noise: noise)
-    let scale = 1 / Double(slice.batch)
-    let terms = [reconstruction + vae.beta * divergence, reconstruction, divergence]
-    return (terms.map { scale * $0 }, Residuals(vae: residuals, scale: scale))
-  }
-
-  package struct Residuals: Sendable {
-    let vae: VAE.Residuals
-    let scale: Double
-  }
-
-  package func backward(_ vae: VAE, _ residuals: Residuals, _ gradients: inout Gradients) {
-    vae.backward(residuals.vae, scale: residuals.scale, &gradients)
-  }
-}
-
 /// Stage two: the weighted squared error of the denoiser, a mean over pixels, given a fresh
 /// z ~ q(z|x0) for every image; the VAE is frozen.
 package struct DiffusionObjective<Network: Denoiser>: Objective {

@@ -44,8 +44,12 @@ public struct Training {
 
   private func trainVAE() throws -> Bool {
     let seed = Stage.vae.seed(configuration.training.seed)
+    if configuration.vae.binarise != .none {
+      logger.info("stage one: sees images\(configuration.vae.binarise.remark)")
+    }
     var trainer = try trainer(
-      VAEObjective(), VAE(configuration.vae, pixels: data.shape.count, seed: seed), .vae,
+      VAEObjective(configuration.vae), VAE(configuration.vae, pixels: data.shape.count, seed: seed),
+      .vae,
       on: data.training)
     return try train(&trainer, .vae, test: data.test) { trainer in
       try Model(
@@ -196,7 +200,7 @@ public struct Training {
         switch stage {
         case .vae:
           """
-          ELBO of the test images \((-terms[1] - terms[2]).digits(2)) nats: \
+          ELBO of the test images\(configuration.vae.binarise.remark) \((-terms[1] - terms[2]).digits(2)) nats: \
           reconstruction \((-terms[1]).digits(2)), divergence \(terms[2].digits(2))
           """
         case .prior, .denoiser, .consistency: "loss on the test images \(terms[0].digits(5))"

@@ -1,0 +1,55 @@
+/// The first stage: `q(z|x0)` and the decoder that gives x̂0.
+public struct VAESettings: Equatable, Sendable {
+  /// Of pixels in [0, 1].
+  public enum Likelihood: String, CaseIterable, Sendable {
+    case bernoulli, gaussian
+  }
+
+  /// What stage one sees of a grey image.
+  public enum Binarisation: String, CaseIterable, Codable, Sendable {
+    /// The image as it is.
+    case none
+
+    /// A draw of black or white for every pixel, white with the probability that is its grey level:
+    /// one for each image, the same in every epoch.
+    case `static`
+
+    /// A fresh one at every update. Held-out images have one that is fixed.
+    case dynamic
+  }
+
+  /// Widths of the encoder's hidden layers, mirrored in the decoder: at most 16, In 1...65536.
+  public var hidden = [1024, 1024]
+
+  /// Dimensions of z: In 1...65536.
+  public var latent = 32
+
+  /// Of a pixel, given z.
+  public var likelihood = Likelihood.bernoulli
+
+  /// Weight of the KL divergence against the likelihood: In 0...1000.
+  public var beta = 1.0
+
+  /// Whether stage one sees images in black and white, drawn by their grey levels.
+  public var binarise = Binarisation.none
+}
+
+extension VAESettings: SettingsBlock {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "hidden", \.hidden, .list(of: .integer(in: 1...65536), count: 0...16),
+        "widths of the encoder's hidden layers, mirrored in the decoder"),
+      Field("latent", \.latent, .integer(in: 1...65536), "dimensions of z"),
+      Field("likelihood", \.likelihood, .choice, "of a pixel, given z"),
+      Field(
+        "beta", \.beta, .number(in: 0...1000),
+        "weight of the KL divergence against the likelihood"),
+      Field(
+        "binarise", \.binarise, .choice,
+        "of `bernoulli`: whether stage one sees every pixel as a draw, 0 or 1, of its grey level; "
+          + "`static` is one draw for each image, `dynamic` a fresh one at every update; held-out "
+          + "images always have one"),
+    ]
+  }
+}

@@ -105,6 +105,30 @@ extension Matrix {
     }
   }
 
+  /// Row `r` becomes `factors[r] · self`.
+  public mutating func scaleRows(_ factors: [Float]) {
+    precondition(factors.count == rows, "one factor a row")
+    let width = columns
+    var x = elements.mutableSpan
+    for row in factors.indices {
+      let (factor, start) = (factors[row], row * width)
+      for i in start..<start + width { x[i] = factor * x[i] }
+    }
+  }
+
+  /// The sum of every row.
+  var rowSums: [Double] {
+    let (width, x) = (columns, elements.span)
+    return (0..<rows).map { row in
+      let x = x.extracting(row * width..<(row + 1) * width)
+      return blocked(width) { range in
+        var sum: Float = 0
+        for i in range { sum = Relaxed.sum(sum, x[i]) }
+        return sum
+      }
+    }
+  }
+
   /// Adds the sum of the rows of `other` to this one row.
   public mutating func add(rowsOf other: Matrix) {
     precondition(rows == 1 && columns == other.columns, "one row as wide as the matrix")

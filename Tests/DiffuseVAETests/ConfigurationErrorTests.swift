@@ -3,6 +3,8 @@ import Testing
 @testable import DiffuseVAE
 
 @Suite struct ConfigurationErrorTests {
+  static let vaeNames = "hidden, latent, likelihood, beta, binarise, beta_warmup, free_bits"
+
   // MARK: Names
 
   @Test func unknownSettings() {
@@ -17,7 +19,7 @@ import Testing
       ])
     #expect(
       problems("vae: {colour: 0}") == [
-        "a.yaml:1:7: vae.colour is not a setting; there are hidden, latent, likelihood, beta, binarise"
+        "a.yaml:1:7: vae.colour is not a setting; there are \(Self.vaeNames)"
       ])
     #expect(
       problems("{5: a, true: b, \"\": c, \"e\\n\": d, Größe: e}")
@@ -245,8 +247,7 @@ import Testing
           + "while parsing a flow sequence",
         "--set =5: \"\" is not a setting; "
           + "there are data, vae, prior, diffusion, denoiser, consistency, training, sampling",
-        "--set vae..latent=5: vae.\"\" is not a setting; "
-          + "there are hidden, latent, likelihood, beta, binarise",
+        "--set vae..latent=5: vae.\"\" is not a setting; there are \(Self.vaeNames)",
         "--set vae.latent=: vae.latent must be an integer in 1…65536, not nothing",
         "--set vae=5: vae must be a mapping of settings, not 5",
         "--set vae.latent.size=5: vae.latent must be an integer in 1…65536, not a mapping",

@@ -185,6 +185,8 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           likelihood: bernoulli
           beta: 1
           binarise: none
+          beta_warmup: 0
+          free_bits: 0
 
         prior:
           kind: mixture

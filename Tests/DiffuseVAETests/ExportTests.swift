@@ -30,16 +30,17 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
     for i in 0..<shape.count { (pixels[2, i], pixels[5, i]) = (0, 1) }
     let noise = normal(7, settings.latent, seed: 3)
     var gradients = Gradients(of: vae)
-    let (reconstruction, divergence, residuals) = vae.negativeELBO(pixels, noise: noise)
-    vae.backward(residuals, scale: 1 / 7, beta: settings.beta, &gradients)
+    let objective = VAEObjective(settings)
+    let (terms, residuals) = objective.forward(
+      vae, pixels, noise: noise, batch: 7, beta: settings.beta)
+    objective.backward(vae, residuals, &gradients)
     let posterior = vae.encode(pixels)
-    let loss = (reconstruction + settings.beta * divergence) / 7
     try write(
       "vae-\(likelihood)-\(image)", vae, gradients, shape,
       inputs: ["pixels": pixels, "noise": noise, "beta": number(settings.beta)],
       results: [
         "mean": posterior.mean, "log_variance": posterior.logVariance,
-        "image": vae.decode(posterior.sample(noise)), "loss": number(loss),
+        "image": vae.decode(posterior.sample(noise)), "loss": number(terms[0]),
       ])
   }
 

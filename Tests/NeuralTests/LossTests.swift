@@ -8,14 +8,18 @@ import Testing
   func crossEntropyLoss() {
     let logits = normal(5, 9, seed: 1).affine(3, 0)
     let targets = normal(5, 9, seed: 2).sigmoid()
-    let (loss, derivative) = crossEntropy(logits: logits, targets: targets)
-    let exact = zip(logits.elements, targets.elements).reduce(0.0) { sum, pair in
-      let (p, x) = (1 / (1 + Double.exp(-Double(pair.0))), Double(pair.1))
-      return sum - x * .log(p) - (1 - x) * .log(1 - p)
+    let losses = crossEntropies(logits: logits, targets: targets)
+    let derivative = crossEntropyDerivative(logits: logits, targets: targets)
+    for row in 0..<5 {
+      let pairs = zip(logits.row(row), targets.row(row))
+      let exact = pairs.reduce(0.0) { sum, pair in
+        let (p, x) = (1 / (1 + Double.exp(-Double(pair.0))), Double(pair.1))
+        return sum - x * .log(p) - (1 - x) * .log(1 - p)
+      }
+      #expect(abs(losses[row] - exact) < 1e-5 * exact, "\(losses[row]), not \(exact)")
     }
-    #expect(abs(loss - exact) < 1e-5 * exact)
     let error = worstSlopeError(at: logits, gradient: derivative) {
-      crossEntropy(logits: $0, targets: targets).loss
+      crossEntropies(logits: $0, targets: targets).reduce(0, +)
     }
     #expect(error < 2e-3)
   }
@@ -70,22 +74,57 @@ import Testing
     #expect(error < 2e-3)
   }
 
+  @Test("A target of several rows is that of each, in both losses")
+  func sharedTargets() {
+    let (output, targets) = (normal(6, 9, seed: 1), normal(2, 9, seed: 2).sigmoid())
+    let repeated = targets.rows(at: [0, 0, 0, 1, 1, 1])
+    #expect(
+      crossEntropies(logits: output, targets: targets)
+        == crossEntropies(logits: output, targets: repeated))
+    #expect(
+      crossEntropyDerivative(logits: output, targets: targets)
+        == crossEntropyDerivative(logits: output, targets: repeated))
+    let weights: [Float] = [1, 2, 0.1, 7, 0, 3]
+    let (one, each) = (
+      squaredErrors(output, targets, weights: weights),
+      squaredErrors(output, repeated, weights: weights)
+    )
+    #expect(one.losses == each.losses && one.derivative == each.derivative)
+  }
+
+  @Test("Free bits: a latent of less counts as that and pulls at nothing, one of more as it is")
+  func freeBits() {
+    // KL(N(m, 1) ‖ N(0, 1)) = m²/2: 0.02, 0.5 and 2 nats.
+    let q = DiagonalGaussian(Matrix(1, 6, [0.2, 1, 2, 0, 0, 0]))
+    #expect(abs(q.divergencesFromNormal(atLeast: 0.25)[0] - 2.75) < 1e-6)
+    #expect(
+      q.divergenceDerivative(factors: [3], atLeast: 0.25)
+        == Matrix(1, 6, [0, 3, 6, 0, 0, 0]))
+    #expect(q.divergencesFromNormal(atLeast: nil) == q.divergencesFromNormal(atLeast: 0))
+  }
+
   @Test("Gaussian latents: divergence in closed form, all derivatives by finite differences")
   func gaussian() {
     // KL(N(1, e) ‖ N(0, 1)) = ½ (1 + e - 1 - 1)
-    let (loss, _) = DiagonalGaussian(Matrix(1, 2, [1, 1])).divergenceFromNormal()
-    #expect(abs(loss - 0.5 * (Double.exp(1) - 1)) < 1e-6)
-    #expect(DiagonalGaussian(Matrix(3, 4)).divergenceFromNormal().loss == 0)
+    let loss = DiagonalGaussian(Matrix(1, 2, [1, 1])).divergencesFromNormal()
+    #expect(abs(loss[0] - 0.5 * (Double.exp(1) - 1)) < 1e-6)
+    #expect(DiagonalGaussian(Matrix(3, 4)).divergencesFromNormal() == [0, 0, 0])
 
     let (parameters, noise) = (normal(6, 8, seed: 5), normal(6, 4, seed: 6))
     let q = DiagonalGaussian(parameters)
     let perDimension = q.divergencePerDimension.reduce(0, +)
-    #expect(abs(perDimension - q.divergenceFromNormal().loss) < 1e-4)
+    #expect(abs(perDimension - q.divergencesFromNormal().reduce(0, +)) < 1e-4)
     let c = normal(6, 4, seed: 7)
-    let byDivergence = worstSlopeError(
-      at: parameters, gradient: q.divergenceFromNormal(factor: 3).derivative
-    ) { 3 * DiagonalGaussian($0).divergenceFromNormal().loss }
-    #expect(byDivergence < 2e-3)
+    let factors: [Float] = [3, 1, 0, 0.5, 2, -1]
+    for least: Float? in [nil, 0.5] {
+      let byDivergence = worstSlopeError(
+        at: parameters, gradient: q.divergenceDerivative(factors: factors, atLeast: least)
+      ) { parameters in
+        let divergences = DiagonalGaussian(parameters).divergencesFromNormal(atLeast: least)
+        return zip(factors, divergences).reduce(0) { $0 + Double($1.0) * $1.1 }
+      }
+      #expect(byDivergence < 2e-3, "at least \(least ?? 0)")
+    }
     let bySample = worstSlopeError(at: parameters, gradient: q.backward(c, noise: noise)) {
       DiagonalGaussian($0).sample(noise).dot(c)
     }

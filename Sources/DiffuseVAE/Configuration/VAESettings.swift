@@ -32,6 +32,15 @@ public struct VAESettings: Equatable, Sendable {
 
   /// Whether stage one sees images in black and white, drawn by their grey levels.
   public var binarise = Binarisation.none
+
+  /// Updates over which β rises linearly from 0: In 0...1000000000.
+  public var betaWarmup = 0
+
+  /// λ, nats that every latent of every image may have for nothing (Kingma et al. 2016, "Improved
+  /// Variational Inference with Inverse Autoregressive Flow"): its divergence counts as λ where it is
+  /// less. (The paper takes the mean over a minibatch first; an image here does not depend on its
+  /// company, nor on lanes.) In 0...1000.
+  public var freeBits = 0.0
 }
 
 extension VAESettings: SettingsBlock {
@@ -50,6 +59,13 @@ extension VAESettings: SettingsBlock {
         "of `bernoulli`: whether stage one sees every pixel as a draw, 0 or 1, of its grey level; "
           + "`static` is one draw for each image, `dynamic` a fresh one at every update; held-out "
           + "images always have one"),
+      Field(
+        "beta_warmup", \.betaWarmup, .integer(in: 0...1_000_000_000),
+        "updates over which β rises linearly from 0"),
+      Field(
+        "free_bits", \.freeBits, .number(in: 0...1000),
+        "nats that the divergence of each latent of an image counts at least, and below which "
+          + "nothing pulls at it"),
     ]
   }
 }

@@ -74,6 +74,31 @@ public struct Matrix: Equatable, Sendable {
     return Matrix(indices.count, columns, gathered)
   }
 
+  /// Every row k times, one after the other.
+  public func repeatingRows(_ k: Int) -> Matrix {
+    var repeated: [Float] = []
+    repeated.reserveCapacity(k * elements.count)
+    for row in 0..<rows {
+      for _ in 0..<k { repeated += elements[row * columns..<(row + 1) * columns] }
+    }
+    return Matrix(k * rows, columns, repeated)
+  }
+
+  /// The sums of k rows each, one after the other.
+  public func addingRows(_ k: Int) -> Matrix {
+    guard k > 1 else { return self }
+    precondition(rows.isMultiple(of: k), "groups of \(k) rows")
+    var sums = Matrix(rows / k, columns)
+    let width = columns
+    var y = sums.elements.mutableSpan
+    let x = elements.span
+    for row in 0..<rows {
+      let (from, to) = (row * width, row / k * width)
+      for i in 0..<width { y[to + i] += x[from + i] }
+    }
+    return sums
+  }
+
   /// Rows of bytes as numbers: row `i` is `scale` times the bytes of row `indices[i]`.
   ///
   /// - Parameter bytes: rows of `columns` bytes, one after the other.

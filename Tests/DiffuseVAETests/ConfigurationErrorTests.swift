@@ -3,7 +3,8 @@ import Testing
 @testable import DiffuseVAE
 
 @Suite struct ConfigurationErrorTests {
-  static let vaeNames = "hidden, latent, likelihood, beta, binarise, beta_warmup, free_bits"
+  static let vaeNames =
+    "hidden, latent, likelihood, beta, binarise, beta_warmup, free_bits, samples, objective"
 
   // MARK: Names
 
@@ -191,6 +192,12 @@ import Testing
         ])
     }
     #expect(problems("diffusion: {target: velocity, zero_snr: true}") == [])
+    #expect(
+      problems("vae: {objective: iwae, beta: 2, beta_warmup: 5, free_bits: 0.1}") == [
+        "a.yaml:1:33: vae.beta must be 1, without beta_warmup, with objective iwae",
+        "a.yaml:1:49: vae.free_bits must be 0 with objective iwae",
+      ])
+    #expect(problems("vae: {beta_warmup: 5, objective: iwae}").count == 1)
     #expect(
       problems("sampling: {steps: 200, eta: 0.5, sampler: ddpm}\ndiffusion: {steps: 100}") == [
         "a.yaml:1:34: sampling.eta is for sampler ddim only",

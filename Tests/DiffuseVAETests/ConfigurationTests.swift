@@ -187,6 +187,8 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           binarise: none
           beta_warmup: 0
           free_bits: 0
+          samples: 1
+          objective: elbo
 
         prior:
           kind: mixture

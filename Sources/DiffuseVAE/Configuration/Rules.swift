@@ -37,6 +37,14 @@ extension Configuration {
       of: "vae.binarise", "vae.likelihood",
       else: "vae.binarise is for likelihood bernoulli only")
     require(
+      vae.objective == .elbo || vae.beta == 1 && vae.betaWarmup == 0,
+      of: "vae.objective", "vae.beta", "vae.beta_warmup",
+      else: "vae.beta must be 1, without beta_warmup, with objective iwae")
+    require(
+      vae.objective == .elbo || vae.freeBits == 0,
+      of: "vae.objective", "vae.free_bits",
+      else: "vae.free_bits must be 0 with objective iwae")
+    require(
       diffusion.formulation != .concat || diffusion.condition,
       of: "diffusion.formulation", "diffusion.condition",
       else: "diffusion.condition must be true with formulation concat; without x̂0 it is none")

@@ -18,6 +18,15 @@ public struct VAESettings: Equatable, Sendable {
     case dynamic
   }
 
+  /// What stage one maximises.
+  public enum Bound: String, CaseIterable, Sendable {
+    /// The evidence lower bound.
+    case elbo
+
+    /// The importance-weighted bound (Burda et al. 2016), which of one sample is the same.
+    case iwae
+  }
+
   /// Widths of the encoder's hidden layers, mirrored in the decoder: at most 16, In 1...65536.
   public var hidden = [1024, 1024]
 
@@ -41,6 +50,12 @@ public struct VAESettings: Equatable, Sendable {
   /// less. (The paper takes the mean over a minibatch first; an image here does not depend on its
   /// company, nor on lanes.) In 0...1000.
   public var freeBits = 0.0
+
+  /// k, draws of z for an image in each update: In 1...1000.
+  public var samples = 1
+
+  /// What stage one maximises: of `elbo` the mean over the samples.
+  public var objective = Bound.elbo
 }
 
 extension VAESettings: SettingsBlock {
@@ -66,6 +81,12 @@ extension VAESettings: SettingsBlock {
         "free_bits", \.freeBits, .number(in: 0...1000),
         "nats that the divergence of each latent of an image counts at least, and below which "
           + "nothing pulls at it"),
+      Field(
+        "samples", \.samples, .integer(in: 1...1000), "k, draws of z for an image in an update"),
+      Field(
+        "objective", \.objective, .choice,
+        "the lower bound that is maximised: the ELBO, a mean over the samples, or the "
+          + "importance-weighted bound of all k"),
     ]
   }
 }

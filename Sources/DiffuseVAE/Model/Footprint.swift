@@ -21,12 +21,14 @@ package struct Footprint {
   var samplingPerImage = 0
 
   /// Counts an MLP of these widths, input and output included.
-  mutating func addMLP(_ widths: [Int]) {
+  ///
+  /// - Parameter draws: rows that an image takes.
+  mutating func addMLP(_ widths: [Int], draws: Int = 1) {
     for (inputs, outputs) in zip(widths, widths.dropFirst()) {
       parameters += (inputs + 1) * outputs
       dense += inputs * outputs
-      factorsPerImage += inputs + outputs
-      residualsPerImage += 2 * inputs
+      factorsPerImage += draws * (inputs + outputs)
+      residualsPerImage += draws * 2 * inputs
     }
   }
 
@@ -58,8 +60,8 @@ extension VAESettings {
   func footprint(pixels: Int) -> Footprint {
     var footprint = Footprint()
     footprint.addMLP([pixels] + hidden + [2 * latent])
-    footprint.addMLP([latent] + hidden.reversed() + [pixels])
-    footprint.residualsPerImage += 3 * pixels
+    footprint.addMLP([latent] + hidden.reversed() + [pixels], draws: samples)
+    footprint.residualsPerImage += 3 * pixels * samples
     if likelihood == .gaussian { footprint.parameters += 1 }
     return footprint
   }
@@ -144,8 +146,12 @@ extension Configuration {
     let state = footprint.parameters * 4 + footprint.constants
     var frozen = stage != .vae && hasVAE ? vae.footprint(pixels: shape.count).parameters : 0
     if stage == .consistency { frozen += footprint.parameters + footprint.prepared }
-    let isDenoiser = stage == .denoiser || stage == .consistency
-    let together = isDenoiser ? denoiser.kind.network.together : .max
+    let together =
+      switch stage {
+      case .vae: VAEObjective(vae).together
+      case .prior: Int.max
+      case .denoiser, .consistency: denoiser.kind.network.together
+      }
     let atWork = min(lanes, threads)
     let images = atWork * min((batch + lanes - 1) / lanes, together)
     let residuals = images * footprint.residualsPerImage

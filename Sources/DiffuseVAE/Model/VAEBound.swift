@@ -1,56 +1,94 @@
 import Neural
 import RealModule
 
-/// The two terms of the negative ELBO and their derivatives (Kingma & Welling 2013, eq. 10).
+/// What the objectives of stage one are made of: `ln p(x|z)` and the divergence of q(z|x) from p(z)
+/// for one or several draws of z, and their derivatives (Kingma & Welling 2013, §2.4; Burda et al.
+/// 2016, §3).
+///
+/// Each draw is a row of its own: those of an image follow one another.
 extension VAE {
   public struct Residuals: Sendable {
-    /// q(z|x), a row for each image.
+    /// Draws of z for each image.
+    let draws: Int
+    /// q(z|x), a row for each draw.
     let posterior: DiagonalGaussian
     let noise: Matrix
+    let z: Matrix
     let encoding: MLP.Residuals
     let decoding: MLP.Residuals
     let likelihood: Likelihoods
+
+    /// p(z), a row for each draw.
+    var prior: DiagonalGaussian {
+      .standard(count: posterior.count, dimensions: posterior.dimensions)
+    }
+
+    /// `ln q(z|x) - ln p(z)` of every draw, in nats.
+    var logRatios: [Double] { posterior.logRatios(noise: noise, z, to: prior) }
   }
 
-  /// `-ln p(x|z)` of every row, in nats, and its derivatives.
+  /// `-ln p(x|z)` of every draw, in nats, and its derivatives.
   struct Likelihoods: Sendable {
     let losses: [Double]
     /// Of the sum, by the decoder's output.
     let byOutput: Matrix
-    /// `‖x - output‖²/(2 σ²)` of every row (Gaussian).
+    /// `‖x - output‖²/(2 σ²)` of every draw (Gaussian).
     var errors: [Double] = []
   }
 
   /// - Parameters:
   ///   - pixels: `[batch, pixels]` in [0, 1].
-  ///   - noise: `[batch, latent]`, draws of N(0, 1).
+  ///   - noise: `[batch·draws, latent]`, draws of N(0, 1).
   func forward(_ pixels: Matrix, noise: Matrix) -> Residuals {
+    let draws = noise.rows / max(pixels.rows, 1)
     let (encoding, encodingResiduals) = encoder.forward(pixels)
-    let posterior = DiagonalGaussian(encoding)
-    let (output, decodingResiduals) = decoder.forward(posterior.sample(noise))
+    let posterior = DiagonalGaussian(encoding).repeated(draws)
+    let z = posterior.sample(noise)
+    let (output, decodingResiduals) = decoder.forward(z)
     return Residuals(
-      posterior: posterior, noise: noise, encoding: encodingResiduals,
+      draws: draws, posterior: posterior, noise: noise, z: z, encoding: encodingResiduals,
       decoding: decodingResiduals, likelihood: likelihoods(output, pixels))
   }
 
-  /// Adds the derivatives of `scale · Σ (-ln p(x|z) + beta · KL(q(z|x) ‖ N(0, I)))`.
-  ///
-  /// - Parameter freeBits: what a latent counts of the divergence that has less; nil to count what
-  ///   there is.
+  /// How the divergence of a draw enters a loss.
+  enum Divergence: Sendable {
+    /// As β times its mean over z, which is known: `KL(q(z|x) ‖ p(z))`.
+    ///
+    /// `freeBits` is what a latent counts that has less; nil to count what there is.
+    case mean(beta: Double, freeBits: Float?)
+    /// As it is for the z that was drawn: `ln q(z|x) - ln p(z)`.
+    case drawn
+  }
+
+  /// Adds the derivatives of `scale · Σ_r weights[r] · (-ln p(x|z) + divergence)`, which are those of
+  /// the loss; for each image the weights sum to 1.
   func backward(
-    _ residuals: Residuals, scale: Double, beta: Double, freeBits: Float?,
+    _ residuals: Residuals, scale: Double, weights: [Double], _ divergence: Divergence,
     _ gradients: inout Gradients
   ) {
     var dOutput = residuals.likelihood.byOutput
-    dOutput.scale(Float(scale))
-    let dz = decoder.backward(dOutput, residuals.decoding, &gradients)
-    let posterior = residuals.posterior
+    dOutput.scaleRows(weights.map { Float(scale * $0) })
+    var dz = decoder.backward(dOutput, residuals.decoding, &gradients)
+    let (posterior, direct): (DiagonalGaussian, Matrix)
+    posterior = residuals.posterior
+    switch divergence {
+    case .mean(let beta, let freeBits):
+      let factors = weights.map { Float(scale * beta * $0) }
+      direct = posterior.divergenceDerivative(factors: factors, atLeast: freeBits)
+    case .drawn:
+      let factors = weights.map { Float(scale * $0) }
+      let byPrior = residuals.prior.negativeLogDensityDerivative(at: residuals.z, factors: factors)
+      dz.add(-1, byPrior.columns(0..<latent))
+      direct = posterior.ownLogDensityDerivative(factors: factors)
+    }
     var dEncoding = posterior.backward(dz, noise: residuals.noise)
-    let factors = [Float](repeating: Float(scale * beta), count: posterior.count)
-    dEncoding.add(posterior.divergenceDerivative(factors: factors, atLeast: freeBits))
-    encoder.backwardFromData(dEncoding, residuals.encoding, &gradients)
+    dEncoding.add(direct)
+    encoder.backwardFromData(
+      dEncoding.addingRows(residuals.draws), residuals.encoding, &gradients)
     if let logVariance {
-      let derivative = byLogVariance(residuals.likelihood, pixels: dOutput.columns)
+      let derivative = byLogVariance(
+        residuals.likelihood, weights, images: weights.count / max(residuals.draws, 1),
+        pixels: dOutput.columns)
       gradients[logVariance].add(Matrix(1, 1, [Float(scale * derivative)]))
     }
   }
@@ -77,10 +115,12 @@ extension VAE {
       losses: errors.map { constant + $0 }, byOutput: derivative, errors: errors)
   }
 
-  /// The derivative of the losses' sum by s.
-  private func byLogVariance(_ likelihoods: Likelihoods, pixels: Int) -> Double {
-    let count = Double(likelihoods.errors.count * pixels)
-    let derivative = 0.5 * count - likelihoods.errors.reduce(0, +)
+  /// The derivative of `Σ_r weights[r] · losses[r]` by s.
+  private func byLogVariance(
+    _ likelihoods: Likelihoods, _ weights: [Double], images: Int, pixels: Int
+  ) -> Double {
+    let error = zip(weights, likelihoods.errors).reduce(0) { $0 + $1.0 * $1.1 }
+    let derivative = 0.5 * Double(images * pixels) - error
     return boundedLogVariance == Self.lowestLogVariance ? min(0, derivative) : derivative
   }
 }

@@ -200,8 +200,10 @@ public struct Training {
         switch stage {
         case .vae:
           """
-          ELBO of the test images\(configuration.vae.binarise.remark) \((-terms[1] - terms[2]).digits(2)) nats: \
-          reconstruction \((-terms[1]).digits(2)), divergence \(terms[2].digits(2))
+          ELBO of the test images\(configuration.vae.binarise.remark) \
+          \((-terms[1] - terms[2]).digits(2)) nats: \
+          reconstruction \((-terms[1]).digits(2)), divergence \(terms[2].digits(2))\
+          \(configuration.vae.boundRemark(-terms[0]))
           """
         case .prior, .denoiser, .consistency: "loss on the test images \(terms[0].digits(5))"
         }

@@ -1,56 +1,116 @@
 import Neural
+import RealModule
 
-/// Stage one: the negative ELBO, in nats an image, the divergence weighed by β.
+/// Stage one, in nats an image: the negative ELBO, the divergence weighed by β, or the negative
+/// importance-weighted bound (Burda et al. 2016, eq. 8),
+///
+///     L_k = E ln 1/k Σ w_i  with  w_i = p(x|z_i) p(z_i) / q(z_i|x)
+///
+/// whose derivative is that of `Σ w_i/Σw · ln w_i`, the weights `w_i/Σw` being held (eq. 14).
 package struct VAEObjective: Objective {
   package let terms = ["loss", "reconstruction", "divergence"]
   let settings: VAESettings
 
   package init(_ settings: VAESettings) { self.settings = settings }
 
+  /// Draws are rows: few images with many of them take the memory of many images.
+  package var together: Int { settings.samples == 1 ? .max : max(1, 1024 / settings.samples) }
+
   package func forward(_ vae: VAE, _ slice: Slice) -> (terms: [Double], residuals: Residuals) {
-    let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent)
+    let noise = slice.stream(.latentNoise).normal(
+      rows: slice.rows, columns: settings.samples * vae.latent)
     return forward(
-      vae, settings.binarise.images(of: slice), noise: noise, batch: slice.batch,
-      beta: slice.isTraining ? settings.beta(at: slice.step) : settings.beta)
+      vae, settings.binarise.images(of: slice), noise: noise.reshaped(columns: vae.latent),
+      batch: slice.batch, beta: slice.isTraining ? settings.beta(at: slice.step) : settings.beta)
   }
 
   /// - Parameters:
   ///   - pixels: some rows of a batch, `[rows, pixels]`.
-  ///   - noise: `[rows, latent]`, draws of N(0, 1).
+  ///   - noise: `[rows·samples, latent]`, draws of N(0, 1), those of an image one after the other.
   ///   - batch: rows of the whole batch.
   func forward(
     _ vae: VAE, _ pixels: Matrix, noise: Matrix, batch: Int, beta: Double
   ) -> (terms: [Double], residuals: Residuals) {
     let residuals = vae.forward(pixels, noise: noise)
-    let scale = 1 / Double(batch)
-    let reconstruction = residuals.likelihood.losses.reduce(0, +)
-    let divergence = residuals.posterior.divergencesFromNormal().reduce(0, +)
+    return settings.isImportanceWeighted
+      ? importanceWeightedBound(residuals, batch: batch)
+      : lowerBound(residuals, batch: batch, beta: beta)
+  }
+
+  private func lowerBound(
+    _ residuals: VAE.Residuals, batch: Int, beta: Double
+  ) -> (terms: [Double], residuals: Residuals) {
+    let share = 1 / Double(residuals.draws)
     let freeBits = settings.freeBits > 0 ? Float(settings.freeBits) : nil
-    let counted =
-      freeBits == nil
-      ? divergence : residuals.posterior.divergencesFromNormal(atLeast: freeBits).reduce(0, +)
-    let terms = [reconstruction + beta * counted, reconstruction, divergence]
+    func divergence(atLeast least: Float?) -> Double {
+      share * residuals.posterior.divergencesFromNormal(atLeast: least).reduce(0, +)
+    }
+    let reconstruction = share * residuals.likelihood.losses.reduce(0, +)
+    let whole = divergence(atLeast: nil)
+    let counted = freeBits == nil ? whole : divergence(atLeast: freeBits)
+    return shared(
+      [reconstruction + beta * counted, reconstruction, whole], batch: batch, residuals,
+      weights: [Double](repeating: share, count: residuals.posterior.count),
+      .mean(beta: beta, freeBits: freeBits))
+  }
+
+  private func importanceWeightedBound(
+    _ residuals: VAE.Residuals, batch: Int
+  ) -> (terms: [Double], residuals: Residuals) {
+    let (draws, losses, ratios) = (
+      residuals.draws, residuals.likelihood.losses, residuals.logRatios
+    )
+    let logWeights = zip(losses, ratios).map { -$0 - $1 }
+    var (bound, weights) = (0.0, [Double]())
+    for image in 0..<logWeights.count / draws {
+      let own = logWeights[image * draws..<(image + 1) * draws]
+      var total = LogSum()
+      for weight in own { total.add(weight) }
+      bound += total.value - .log(Double(draws))
+      weights += own.map { .exp($0 - total.value) }
+    }
+    let share = 1 / Double(draws)
+    return shared(
+      [-bound, share * losses.reduce(0, +), share * ratios.reduce(0, +)], batch: batch, residuals,
+      weights: weights, .drawn)
+  }
+
+  /// Of sums over some rows, their share of the means over the batch.
+  private func shared(
+    _ sums: [Double], batch: Int, _ residuals: VAE.Residuals, weights: [Double],
+    _ divergence: VAE.Divergence
+  ) -> (terms: [Double], residuals: Residuals) {
+    let scale = 1 / Double(batch)
     return (
-      terms.map { scale * $0 },
-      Residuals(vae: residuals, scale: scale, beta: beta, freeBits: freeBits)
+      sums.map { scale * $0 },
+      Residuals(vae: residuals, scale: scale, weights: weights, divergence: divergence)
     )
   }
 
   package struct Residuals: Sendable {
     let vae: VAE.Residuals
     let scale: Double
-    let beta: Double
-    let freeBits: Float?
+    let weights: [Double]
+    let divergence: VAE.Divergence
   }
 
   package func backward(_ vae: VAE, _ residuals: Residuals, _ gradients: inout Gradients) {
     vae.backward(
-      residuals.vae, scale: residuals.scale, beta: residuals.beta, freeBits: residuals.freeBits,
+      residuals.vae, scale: residuals.scale, weights: residuals.weights, residuals.divergence,
       &gradients)
   }
 }
 
 extension VAESettings {
+  /// Of one draw the importance-weighted bound is the ELBO: then the divergence need not be drawn.
+  var isImportanceWeighted: Bool { objective == .iwae && samples > 1 }
+
+  /// What to add where the ELBO is told.
+  func boundRemark(_ bound: Double) -> String {
+    isImportanceWeighted
+      ? "; importance-weighted bound of \(samples) samples \(bound.digits(2)) nats" : ""
+  }
+
   /// β in an update, which rises linearly from 0 where there is a warm-up.
   func beta(at step: Int) -> Double {
     step < betaWarmup ? beta * Double(step) / Double(betaWarmup) : beta

@@ -1,0 +1,18 @@
+import RealModule
+
+/// `ln Σ eˣ` of numbers that come one after the other, without overflow.
+struct LogSum {
+  private var largest = -Double.infinity
+  private var sum = 0.0  // Σ e^(x - largest)
+
+  mutating func add(_ x: Double) {
+    if x <= largest {
+      sum += .exp(x - largest)
+    } else {
+      sum = sum * .exp(largest - x) + 1
+      largest = x
+    }
+  }
+
+  var value: Double { largest + .log(sum) }
+}

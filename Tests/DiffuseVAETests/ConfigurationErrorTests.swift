@@ -4,7 +4,8 @@ import Testing
 
 @Suite struct ConfigurationErrorTests {
   static let vaeNames =
-    "hidden, latent, likelihood, beta, binarise, beta_warmup, free_bits, samples, objective"
+    "hidden, latent, likelihood, beta, binarise, beta_warmup, free_bits, samples, objective, "
+    + "upper_latents, upper_hidden"
 
   // MARK: Names
 
@@ -198,6 +199,11 @@ import Testing
         "a.yaml:1:49: vae.free_bits must be 0 with objective iwae",
       ])
     #expect(problems("vae: {beta_warmup: 5, objective: iwae}").count == 1)
+    #expect(
+      problems("vae: {free_bits: 0.1, upper_latents: [5]}") == [
+        "a.yaml:1:23: vae.free_bits must be 0 with upper_latents, whose divergences are not known "
+          + "one by one"
+      ])
     #expect(
       problems("sampling: {steps: 200, eta: 0.5, sampler: ddpm}\ndiffusion: {steps: 100}") == [
         "a.yaml:1:34: sampling.eta is for sampler ddim only",

@@ -19,7 +19,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
     .appendingPathComponent("configs")
 
   static func names() throws -> [String] {
-    try FileManager.default.contentsOfDirectory(atPath: folder.path)
+    try FileManager.default.subpathsOfDirectory(atPath: folder.path)
       .filter { $0.hasSuffix(".yaml") }.sorted()
   }
 
@@ -189,6 +189,8 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           free_bits: 0
           samples: 1
           objective: elbo
+          upper_latents: []
+          upper_hidden: [100, 100]
 
         prior:
           kind: mixture

@@ -20,15 +20,36 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
     "Writes VAEs with their derivatives", .enabled(if: folder != nil, reason),
     arguments: VAESettings.Likelihood.allCases, images)
   func vae(likelihood: VAESettings.Likelihood, image: String) throws {
+    try vae(likelihood, image, "") { $0.beta = 0.7 }
+  }
+
+  @Test(
+    "Writes VAEs of several levels and samples", .enabled(if: folder != nil, reason),
+    arguments: VAESettings.Likelihood.allCases, VAESettings.Bound.allCases)
+  func levels(likelihood: VAESettings.Likelihood, bound: VAESettings.Bound) throws {
+    try vae(likelihood, "8x8x1", "-\(bound)-3") {
+      ($0.objective, $0.samples) = (bound, 3)
+    }
+    try vae(likelihood, "8x8x1", "-levels-\(bound)") {
+      ($0.objective, $0.samples, $0.beta) = (bound, 4, bound == .elbo ? 0.7 : 1)
+      ($0.upperLatents, $0.upperHidden) = ([4, 2], [9, 8])
+    }
+  }
+
+  private func vae(
+    _ likelihood: VAESettings.Likelihood, _ image: String, _ ending: String,
+    _ change: (inout VAESettings) -> Void
+  ) throws {
     let shape = try #require(ImageShape(image))
     var settings = VAESettings()
-    (settings.likelihood, settings.beta) = (likelihood, 0.7)
+    settings.likelihood = likelihood
+    change(&settings)
     settings.hidden = shape.count < 100 ? [40] : [128, 96]
     settings.latent = 5
     let vae = VAE(settings, pixels: shape.count, seed: 1).shaken(0.05)
     var pixels = normal(7, shape.count, seed: 2).sigmoid()
     for i in 0..<shape.count { (pixels[2, i], pixels[5, i]) = (0, 1) }
-    let noise = normal(7, settings.latent, seed: 3)
+    let noise = normal(7 * settings.samples, vae.noiseColumns, seed: 3)
     var gradients = Gradients(of: vae)
     let objective = VAEObjective(settings)
     let (terms, residuals) = objective.forward(
@@ -36,11 +57,14 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
     objective.backward(vae, residuals, &gradients)
     let posterior = vae.encode(pixels)
     try write(
-      "vae-\(likelihood)-\(image)", vae, gradients, shape,
-      inputs: ["pixels": pixels, "noise": noise, "beta": number(settings.beta)],
+      "vae-\(likelihood)-\(image)\(ending)", vae, gradients, shape,
+      inputs: [
+        "pixels": pixels, "noise": noise, "beta": number(settings.beta),
+        "weighted": number(settings.objective == .iwae ? 1 : 0),
+      ],
       results: [
         "mean": posterior.mean, "log_variance": posterior.logVariance,
-        "image": vae.decode(posterior.sample(noise)), "loss": number(terms[0]),
+        "image": vae.decode(residuals.vae.chain.latents[0]), "loss": number(terms[0]),
       ])
   }
 

@@ -128,7 +128,7 @@ import Testing
   /// ln w of every draw.
   private func drawnBounds(_ vae: VAE, _ x: Matrix, _ noise: Matrix) -> [Double] {
     let residuals = vae.forward(x, noise: noise)
-    return zip(residuals.likelihood.losses, residuals.logRatios).map { -$0 - $1 }
+    return zip(residuals.likelihood.losses, residuals.chain.divergences(.drawn)).map { -$0 - $1 }
   }
 
   @Test(

@@ -74,6 +74,18 @@ import Testing
     #expect(LatentReport.Divergence(one, logDensities: [-2]).error == nil)
   }
 
+  @Test("Of several levels each one's share is told, and the divergence is their sum")
+  func levels() throws {
+    let report = LatentReport(
+      DiagonalGaussian(Matrix(2, 2)), levels: [[1, 2], [0.5, 0.25], [-1, 1]])
+    #expect(report.levels?.map(\.mean) == [1.5, 0.375, 0])
+    #expect(report.divergenceFromLevels?.mean == 1.875)
+    // 0.5 and 3.25: half of their difference is the error of the mean.
+    #expect(report.divergenceFromLevels?.error == 1.375)
+    #expect("\(report)".contains("prior of 3 levels at most 1.88 ± 1.38"))
+    #expect(LatentReport(DiagonalGaussian(Matrix(2, 2))).levels == nil)
+  }
+
   @Test("A run has it as JSON; several numbers of components are one prior, that of least BIC")
   func run() throws {
     try inTemporaryFolder { runs in

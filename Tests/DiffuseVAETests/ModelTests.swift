@@ -128,6 +128,8 @@ import Testing
     for settings in [
       [], ["vae.likelihood=gaussian", "vae.hidden=[]", "denoiser.blocks=5"],
       ["diffusion.formulation=none", "denoiser.features=6", "denoiser.embedding=7"],
+      ["vae.upper_latents=[5, 3]", "vae.upper_hidden=[6]", "vae.samples=3"],
+      ["vae.upper_latents=[2]", "vae.upper_hidden=[]", "vae.likelihood=gaussian"],
       ["denoiser.kind=unet", "denoiser.channels=[8]"],
       ["denoiser.kind=unet", "denoiser.channels=[16, 8, 24]", "denoiser.features=6"],
       ["denoiser.kind=unet", "diffusion.formulation=none"],

@@ -8,6 +8,12 @@ import Testing
 @Suite struct PriorTests {
   typealias Covariance = GaussianMixture.Covariance
 
+  private func vae(_ latent: Int) -> VAE {
+    var settings = VAESettings()
+    (settings.hidden, settings.latent) = ([], latent)
+    return VAE(settings, pixels: 3, seed: 0)
+  }
+
   private func mixture(_ covariance: Covariance) throws -> GaussianMixture {
     try GaussianMixture(
       weights: [0.3, 0.7], means: [1, 2, -0.1, 5],
@@ -39,7 +45,7 @@ import Testing
     }
     for index in 0..<20 {
       func draw(_ mixture: GaussianMixture) throws -> Matrix {
-        try LatentPrior.mixture(mixture).draw([index], latent: 2, seed: 1, temperature: 1)
+        try LatentPrior.mixture(mixture).draw([index], of: vae(2), seed: 1, temperature: 1)
       }
       #expect(try draw(first) == draw(second))
       #expect(try distance(draw(first), draw(mixture)) < 1e-5)
@@ -84,7 +90,7 @@ import Testing
     for (prior, means) in zip(priors, [[[0, 0]], [[1, 2], [-0.1, 5]]] as [[[Float]]]) {
       for index in 0..<20 {
         let draws = try [0, 0.5, 1].map {
-          try prior.draw([index], latent: 2, seed: 3, temperature: $0).elements
+          try prior.draw([index], of: vae(2), seed: 3, temperature: $0).elements
         }
         #expect(means.contains(draws[0]))
         for i in 0..<2 {
@@ -183,7 +189,7 @@ import Testing
         LatentReport.self, from: Data(try File.read(run.latentsFile)))
       #expect(report.latents.map(\.active) == [true, false, true, true])
       let prior = try Model(of: run).prior
-      let z = try prior.draw(Array(0..<50), latent: 4, seed: 1, temperature: 1)
+      let z = try prior.draw(Array(0..<50), of: vae(4), seed: 1, temperature: 1)
       let noise = RandomStream(seed: 1, purpose: .latent).normal(rows: 0..<50, columns: 4)
       for i in 0..<4 {
         let isNoise = distance(z.columns(i..<i + 1), noise.columns(i..<i + 1)) < 1e-6

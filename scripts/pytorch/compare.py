@@ -18,19 +18,42 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 LIMIT = 1e-4
 
 
+def gaussian(parameters):
+    mean, log_variance = parameters
+    return Normal(mean, torch.exp(log_variance / 2))
+
+
 def vae_results(vae, inputs):
     mean, log_variance = vae.posterior(inputs["pixels"])
-    deviation = torch.exp(log_variance / 2)
-    z = mean + deviation * inputs["noise"]
-    output = vae.decoder(z)
+    draws = len(inputs["noise"]) // len(mean)
+    pixels = inputs["pixels"].repeat_interleave(draws, 0)
+    posteriors = [gaussian([t.repeat_interleave(draws, 0) for t in (mean, log_variance)])]
+    latents = []
+    for level in [*vae.upper, None]:
+        q = posteriors[-1]
+        done = sum(z.shape[1] for z in latents)
+        latents.append(q.loc + q.scale * inputs["noise"][:, done:done + q.loc.shape[1]])
+        if level is not None:
+            posteriors.append(gaussian(level.posterior(latents[-1])))
+    priors = [gaussian(level.prior(z)) for level, z in zip(vae.upper, latents[1:])]
+    priors.append(Normal(torch.zeros_like(latents[-1]), 1.0))
+    output = vae.decoder(latents[0])
     if hasattr(vae, "log_variance"):
-        likelihood = Normal(output, torch.exp(vae.log_variance / 2)).log_prob(inputs["pixels"])
+        likelihood = Normal(output, torch.exp(vae.log_variance / 2)).log_prob(pixels).sum(-1)
     else:
         # Pixels between 0 and 1, too: the cross entropy.
-        likelihood = Bernoulli(logits=output, validate_args=False).log_prob(inputs["pixels"])
-    divergence = kl_divergence(Normal(mean, deviation), Normal(0.0, 1.0)).sum()
-    loss = (-likelihood.sum() + inputs["beta"].squeeze() * divergence) / len(output)
-    return {"mean": mean, "log_variance": log_variance, "image": vae.decode(z), "loss": loss}
+        likelihood = Bernoulli(logits=output, validate_args=False).log_prob(pixels).sum(-1)
+    ratios = [(q.log_prob(z) - p.log_prob(z)).sum(-1)
+              for q, p, z in zip(posteriors, priors, latents)]
+    if inputs["weighted"].item():
+        weights = (likelihood - sum(ratios)).reshape(-1, draws)
+        loss = -(weights.logsumexp(-1) - math.log(draws)).mean()
+    else:
+        # The highest level's divergence as its mean over z.
+        ratios[-1] = kl_divergence(posteriors[-1], priors[-1]).sum(-1)
+        loss = (-likelihood + inputs["beta"].squeeze() * sum(ratios)).mean()
+    image = vae.decode(latents[0])
+    return {"mean": mean, "log_variance": log_variance, "image": image, "loss": loss}
 
 
 def denoiser_results(denoiser, inputs):

@@ -63,6 +63,23 @@ class Stack(nn.ModuleList):
         return x
 
 
+class Level(nn.Module):
+    """Between a level of latents, z, and the next one above it, z'."""
+
+    def __init__(self, shape, name):
+        super().__init__()
+        self.encoder = Stack(shape, f"{name}.encoder")
+        self.decoder = Stack(shape, f"{name}.decoder")
+
+    def posterior(self, z):
+        """q(z'|z): mean and ln variance of z'."""
+        return self.encoder(z).chunk(2, -1)
+
+    def prior(self, z):
+        """p(z|z') for z' given: mean and ln variance of z."""
+        return self.decoder(z).chunk(2, -1)
+
+
 class VAE(Loadable):
     """Pixels are in [0, 1]. With `log_variance` they are Gaussian, else Bernoulli."""
 
@@ -72,6 +89,9 @@ class VAE(Loadable):
         self.decoder = Stack(shape, "decoder")
         if shape("log_variance"):
             self.log_variance = nn.Parameter(torch.zeros(()))
+        self.upper = nn.ModuleList()
+        while shape(f"upper.{len(self.upper)}.encoder.0.weight"):
+            self.upper.append(Level(shape, f"upper.{len(self.upper)}"))
 
     def posterior(self, pixels):
         """q(z|x): mean and ln variance of z."""

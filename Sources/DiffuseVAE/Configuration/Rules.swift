@@ -45,6 +45,11 @@ extension Configuration {
       of: "vae.objective", "vae.free_bits",
       else: "vae.free_bits must be 0 with objective iwae")
     require(
+      vae.upperLatents.isEmpty || vae.freeBits == 0,
+      of: "vae.upper_latents", "vae.free_bits",
+      else: "vae.free_bits must be 0 with upper_latents, whose divergences are not known one by one"
+    )
+    require(
       diffusion.formulation != .concat || diffusion.condition,
       of: "diffusion.formulation", "diffusion.condition",
       else: "diffusion.condition must be true with formulation concat; without x̂0 it is none")

@@ -56,6 +56,14 @@ public struct VAESettings: Equatable, Sendable {
 
   /// What stage one maximises: of `elbo` the mean over the samples.
   public var objective = Bound.elbo
+
+  /// Dimensions of the levels of latents above z, from z2 up: at most 8, In 1...65536. None is the
+  /// plain VAE.
+  public var upperLatents: [Int] = []
+
+  /// Widths of the hidden layers between one level and the next, mirrored on the way down: at most
+  /// 16, In 1...65536.
+  public var upperHidden = [100, 100]
 }
 
 extension VAESettings: SettingsBlock {
@@ -87,6 +95,19 @@ extension VAESettings: SettingsBlock {
         "objective", \.objective, .choice,
         "the lower bound that is maximised: the ELBO, a mean over the samples, or the "
           + "importance-weighted bound of all k"),
+      Field(
+        "upper_latents", \.upperLatents, .list(of: .integer(in: 1...65536), count: 0...8),
+        "dimensions of z2, z3, …, the levels of latents above z, which then is z1"),
+      Field(
+        "upper_hidden", \.upperHidden, .list(of: .integer(in: 1...65536), count: 0...16),
+        "widths of the hidden layers between one level and the next, mirrored on the way down"),
     ]
+  }
+}
+
+extension VAESettings {
+  /// Dimensions of every two levels of latents that follow one another.
+  var levels: [(below: Int, above: Int)] {
+    Array(zip([latent] + upperLatents, upperLatents)).map { ($0.0, $0.1) }
   }
 }

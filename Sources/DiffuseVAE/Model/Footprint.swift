@@ -62,6 +62,12 @@ extension VAESettings {
     footprint.addMLP([pixels] + hidden + [2 * latent])
     footprint.addMLP([latent] + hidden.reversed() + [pixels], draws: samples)
     footprint.residualsPerImage += 3 * pixels * samples
+    for (below, above) in levels {
+      footprint.addMLP([below] + upperHidden + [2 * above], draws: samples)
+      footprint.addMLP([above] + upperHidden.reversed() + [2 * below], draws: samples)
+    }
+    // Of every latent: q and p, two numbers each; its noise, and itself.
+    footprint.residualsPerImage += 6 * (latent + upperLatents.reduce(0, +)) * samples
     if likelihood == .gaussian { footprint.parameters += 1 }
     return footprint
   }

@@ -2,12 +2,15 @@ import Neural
 import RealModule
 
 /// Variational autoencoder of MLPs (Kingma & Welling 2013). Pixels are in [0, 1].
+///
+/// What is called z is z1, the lowest level of latents, where there are several.
 public struct VAE: Parameterized {
   public typealias Likelihood = VAESettings.Likelihood
 
   var encoder: MLP  // pixels → [mean | ln variance] of z
   var decoder: MLP  // z → logits (Bernoulli) or means (Gaussian) of the pixels
   var logVariance: Parameter?  // [1, 1], ln of the variance of every pixel (Gaussian)
+  var upper: [LatentLevel] = []  // from z1 to z2, from z2 to z3, …
   let likelihood: Likelihood
 
   /// - Parameter pixels: numbers in one image.
@@ -19,6 +22,12 @@ public struct VAE: Parameterized {
     likelihood = settings.likelihood
     // Starts at a standard deviation of 0.22, about that of an image's pixels.
     logVariance = likelihood == .gaussian ? source.constant(1, 1, -3) : nil
+    let upperHidden = settings.upperHidden
+    for (below, above) in settings.levels {
+      let encoder = MLP([below] + upperHidden + [2 * above], &source)
+      let decoder = MLP([above] + upperHidden.reversed() + [2 * below], &source)
+      upper.append(LatentLevel(encoder: encoder, decoder: decoder))
+    }
   }
 
   /// Dimensions of z.
@@ -46,5 +55,6 @@ public struct VAE: Parameterized {
       try body(path + ".log_variance", &parameter)
       logVariance = parameter
     }
+    try upper.visit(path + ".upper", body)
   }
 }

@@ -10,21 +10,10 @@ extension VAE {
   public struct Residuals: Sendable {
     /// Draws of z for each image.
     let draws: Int
-    /// q(z|x), a row for each draw.
-    let posterior: DiagonalGaussian
-    let noise: Matrix
-    let z: Matrix
+    let chain: LatentChain
     let encoding: MLP.Residuals
     let decoding: MLP.Residuals
     let likelihood: Likelihoods
-
-    /// p(z), a row for each draw.
-    var prior: DiagonalGaussian {
-      .standard(count: posterior.count, dimensions: posterior.dimensions)
-    }
-
-    /// `ln q(z|x) - ln p(z)` of every draw, in nats.
-    var logRatios: [Double] { posterior.logRatios(noise: noise, z, to: prior) }
   }
 
   /// `-ln p(x|z)` of every draw, in nats, and its derivatives.
@@ -38,51 +27,29 @@ extension VAE {
 
   /// - Parameters:
   ///   - pixels: `[batch, pixels]` in [0, 1].
-  ///   - noise: `[batch·draws, latent]`, draws of N(0, 1).
+  ///   - noise: `[batch·draws, noiseColumns]`, draws of N(0, 1).
   func forward(_ pixels: Matrix, noise: Matrix) -> Residuals {
     let draws = noise.rows / max(pixels.rows, 1)
     let (encoding, encodingResiduals) = encoder.forward(pixels)
-    let posterior = DiagonalGaussian(encoding).repeated(draws)
-    let z = posterior.sample(noise)
-    let (output, decodingResiduals) = decoder.forward(z)
+    let chain = chain(from: DiagonalGaussian(encoding).repeated(draws), noise: noise)
+    let (output, decodingResiduals) = decoder.forward(chain.latents[0])
     return Residuals(
-      draws: draws, posterior: posterior, noise: noise, z: z, encoding: encodingResiduals,
-      decoding: decodingResiduals, likelihood: likelihoods(output, pixels))
-  }
-
-  /// How the divergence of a draw enters a loss.
-  enum Divergence: Sendable {
-    /// As β times its mean over z, which is known: `KL(q(z|x) ‖ p(z))`.
-    ///
-    /// `freeBits` is what a latent counts that has less; nil to count what there is.
-    case mean(beta: Double, freeBits: Float?)
-    /// As it is for the z that was drawn: `ln q(z|x) - ln p(z)`.
-    case drawn
+      draws: draws, chain: chain, encoding: encodingResiduals, decoding: decodingResiduals,
+      likelihood: likelihoods(output, pixels))
   }
 
   /// Adds the derivatives of `scale · Σ_r weights[r] · (-ln p(x|z) + divergence)`, which are those of
   /// the loss; for each image the weights sum to 1.
   func backward(
-    _ residuals: Residuals, scale: Double, weights: [Double], _ divergence: Divergence,
+    _ residuals: Residuals, scale: Double, weights: [Double],
+    _ divergence: LatentChain.Divergence,
     _ gradients: inout Gradients
   ) {
     var dOutput = residuals.likelihood.byOutput
     dOutput.scaleRows(weights.map { Float(scale * $0) })
-    var dz = decoder.backward(dOutput, residuals.decoding, &gradients)
-    let (posterior, direct): (DiagonalGaussian, Matrix)
-    posterior = residuals.posterior
-    switch divergence {
-    case .mean(let beta, let freeBits):
-      let factors = weights.map { Float(scale * beta * $0) }
-      direct = posterior.divergenceDerivative(factors: factors, atLeast: freeBits)
-    case .drawn:
-      let factors = weights.map { Float(scale * $0) }
-      let byPrior = residuals.prior.negativeLogDensityDerivative(at: residuals.z, factors: factors)
-      dz.add(-1, byPrior.columns(0..<latent))
-      direct = posterior.ownLogDensityDerivative(factors: factors)
-    }
-    var dEncoding = posterior.backward(dz, noise: residuals.noise)
-    dEncoding.add(direct)
+    let dz = decoder.backward(dOutput, residuals.decoding, &gradients)
+    let dEncoding = backward(
+      residuals.chain, dz1: dz, weights: weights.map { scale * $0 }, divergence, &gradients)
     encoder.backwardFromData(
       dEncoding.addingRows(residuals.draws), residuals.encoding, &gradients)
     if let logVariance {
@@ -99,6 +66,12 @@ extension VAE {
   /// s = ln σ², of every pixel (Gaussian).
   private var boundedLogVariance: Double? {
     logVariance.map { max(Self.lowestLogVariance, Double($0.value[0, 0])) }
+  }
+
+  /// `-ln p(x|z)` of every row of the decoder's output, in nats.
+  func negativeLogLikelihoods(_ output: Matrix, _ pixels: Matrix) -> [Double] {
+    logVariance == nil
+      ? crossEntropies(logits: output, targets: pixels) : likelihoods(output, pixels).losses
   }
 
   private func likelihoods(_ output: Matrix, _ pixels: Matrix) -> Likelihoods {

@@ -116,7 +116,7 @@ public struct Generator: Sendable {
     let z = try model.vae.map { vae in
       try inBatches(indices) { places in
         try model.prior.draw(
-          places.map { indices[$0] }, latent: vae.latent, seed: options.seed,
+          places.map { indices[$0] }, of: vae, seed: options.seed,
           temperature: options.temperature)
       }
     }

@@ -51,7 +51,7 @@ extension VAE {
 public struct EvidenceLowerBound: Codable, Equatable, Sendable {
   /// E ln p(x|z)
   public let reconstruction: Double
-  /// KL(q(z|x) ‖ N(0, I))
+  /// KL(q(z|x) ‖ N(0, I)); of several levels of latents, E ln q(z|x) - ln p(z) over all.
   public let divergence: Double
   /// How stage one sees images.
   public let binarise: VAESettings.Binarisation

@@ -33,7 +33,11 @@ struct LatentReport: Codable, Equatable {
 
     /// - Parameter logDensities: `ln p(z)` for a draw z of each posterior, one at least.
     init(_ posteriors: DiagonalGaussian, logDensities: [Double]) {
-      let terms = zip(posteriors.entropies, logDensities).map { -$0 - $1 }
+      self.init(terms: zip(posteriors.entropies, logDensities).map { -$0 - $1 })
+    }
+
+    /// - Parameter terms: of each image, one at least.
+    init(terms: [Double]) {
       let n = Double(terms.count)
       let mean = terms.reduce(0, +) / n
       let squares = terms.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
@@ -51,10 +55,17 @@ struct LatentReport: Codable, Equatable {
   let divergenceFromPrior: Divergence?
   /// Of the test images; nil if there are none, too.
   let testDivergenceFromPrior: Divergence?
+  /// Of a VAE with several levels of latents: the mean of `ln q(z|x) - ln p(z)` over all of them, by
+  /// one draw for each of the training images. `KL(q(z1|x) ‖ p(z1))`, which is not known, is less.
+  let divergenceFromLevels: Divergence?
+  /// What each level adds to that, z1's first; only the last is a divergence by itself.
+  let levels: [Divergence]?
   let latents: [Latent]
 
+  /// - Parameter levels: of each level of several, `ln q - ln p` of every image.
   init(
-    _ posteriors: DiagonalGaussian, fromPrior: Divergence? = nil, testFromPrior: Divergence? = nil
+    _ posteriors: DiagonalGaussian, fromPrior: Divergence? = nil, testFromPrior: Divergence? = nil,
+    levels: [[Double]]? = nil
   ) {
     images = posteriors.count
     let n = Double(images)
@@ -67,6 +78,11 @@ struct LatentReport: Codable, Equatable {
     divergenceFromNormal = latents.reduce(0) { $0 + $1.divergence }
     divergenceFromPrior = fromPrior
     testDivergenceFromPrior = testFromPrior
+    self.levels = levels?.map { Divergence(terms: $0) }
+    divergenceFromLevels = levels.map { levels in
+      let zeros = [Double](repeating: 0, count: posteriors.count)
+      return Divergence(terms: levels.reduce(zeros) { zip($0, $1).map(+) })
+    }
   }
 
   /// Keys in snake case, in alphabetical order.
@@ -94,11 +110,15 @@ extension LatentReport: CustomStringConvertible {
     let test = testDivergenceFromPrior.map {
       "; of test images \($0) from the prior: at most so much z tells of an unseen image"
     }
+    let own = divergenceFromLevels.map {
+      "; from the VAE's own prior of \(levels?.count ?? 0) levels at most \($0)"
+    }
     let worst = latents.map { max(abs($0.mean), abs($0.deviation - 1)) }.max() ?? 0
     return """
       latents: \(active) of \(latents.count) active, mean and deviation within \
       \(worst.digits(2)) of those of N(0, 1); q(z|x) of these \(images) images is \
-      \(divergenceFromNormal.digits(2)) nats from N(0, I)\(prior ?? "")\(test ?? "")
+      \(divergenceFromNormal.digits(2)) nats from N(0, I)\(own ?? "")\(prior ?? "")\
+      \(test ?? "")
       """
   }
 }

@@ -59,7 +59,7 @@ extension Training {
     try write(
       LatentReport(
         posteriors, fromPrior: divergence(posteriors, 2),
-        testFromPrior: test.map { divergence($0, 1) }))
+        testFromPrior: test.map { divergence($0, 1) }, levels: levels(of: vae, posteriors)))
     let metadata = [
       "part": Stage.prior.rawValue, "image": data.shape.description,
       "configuration": configuration.yaml,
@@ -112,7 +112,7 @@ extension Training {
       try LatentDiffusion(
         configuration.prior, latents, seed: Stage.prior.seed(configuration.training.seed))
     }
-    try write(LatentReport(posteriors))
+    try write(LatentReport(posteriors, levels: levels(of: vae, posteriors)))
     let test = try data.test.map {
       standardised(try self.posteriors(vae, $0))
     }
@@ -133,6 +133,20 @@ extension Training {
     _ vae: VAE, _ images: ByteImages, count: Int? = nil
   ) throws -> DiagonalGaussian {
     try vae.posteriors(of: images, images.spread(count ?? images.count), threads: threads)
+  }
+
+  /// `ln q - ln p` of each level of a VAE that has several, for one draw of each posterior.
+  private func levels(of vae: VAE, _ posteriors: DiagonalGaussian) throws -> [[Double]]? {
+    guard !vae.upper.isEmpty else { return nil }
+    let stream = RandomStream(seed: configuration.training.seed, purpose: .priorNoise, step: 3)
+    let parts = (0..<posteriors.count).parts(of: 256)
+    let found = try concurrently(parts.count, threads: threads) { index in
+      let chain = vae.chain(
+        from: DiagonalGaussian(posteriors.parameters.rows(parts[index])),
+        noise: stream.normal(rows: parts[index], columns: vae.noiseColumns))
+      return chain.latents.indices.map { chain.logRatios(level: $0) }
+    }
+    return found[0].indices.map { level in found.flatMap { $0[level] } }
   }
 
   /// A z of each.

@@ -18,15 +18,15 @@ package struct VAEObjective: Objective {
 
   package func forward(_ vae: VAE, _ slice: Slice) -> (terms: [Double], residuals: Residuals) {
     let noise = slice.stream(.latentNoise).normal(
-      rows: slice.rows, columns: settings.samples * vae.latent)
+      rows: slice.rows, columns: settings.samples * vae.noiseColumns)
     return forward(
-      vae, settings.binarise.images(of: slice), noise: noise.reshaped(columns: vae.latent),
+      vae, settings.binarise.images(of: slice), noise: noise.reshaped(columns: vae.noiseColumns),
       batch: slice.batch, beta: slice.isTraining ? settings.beta(at: slice.step) : settings.beta)
   }
 
   /// - Parameters:
   ///   - pixels: some rows of a batch, `[rows, pixels]`.
-  ///   - noise: `[rows·samples, latent]`, draws of N(0, 1), those of an image one after the other.
+  ///   - noise: `[rows·samples, noiseColumns]`, draws of N(0, 1), those of an image one after the other.
   ///   - batch: rows of the whole batch.
   func forward(
     _ vae: VAE, _ pixels: Matrix, noise: Matrix, batch: Int, beta: Double
@@ -42,15 +42,15 @@ package struct VAEObjective: Objective {
   ) -> (terms: [Double], residuals: Residuals) {
     let share = 1 / Double(residuals.draws)
     let freeBits = settings.freeBits > 0 ? Float(settings.freeBits) : nil
-    func divergence(atLeast least: Float?) -> Double {
-      share * residuals.posterior.divergencesFromNormal(atLeast: least).reduce(0, +)
+    func sum(_ divergence: LatentChain.Divergence) -> Double {
+      share * residuals.chain.divergences(divergence).reduce(0, +)
     }
     let reconstruction = share * residuals.likelihood.losses.reduce(0, +)
-    let whole = divergence(atLeast: nil)
-    let counted = freeBits == nil ? whole : divergence(atLeast: freeBits)
+    let whole = sum(.mean(beta: 1, freeBits: nil))
+    let counted = freeBits == nil ? whole : sum(.mean(beta: 1, freeBits: freeBits))
     return shared(
       [reconstruction + beta * counted, reconstruction, whole], batch: batch, residuals,
-      weights: [Double](repeating: share, count: residuals.posterior.count),
+      weights: [Double](repeating: share, count: residuals.chain.draws),
       .mean(beta: beta, freeBits: freeBits))
   }
 
@@ -58,7 +58,7 @@ package struct VAEObjective: Objective {
     _ residuals: VAE.Residuals, batch: Int
   ) -> (terms: [Double], residuals: Residuals) {
     let (draws, losses, ratios) = (
-      residuals.draws, residuals.likelihood.losses, residuals.logRatios
+      residuals.draws, residuals.likelihood.losses, residuals.chain.divergences(.drawn)
     )
     let logWeights = zip(losses, ratios).map { -$0 - $1 }
     var (bound, weights) = (0.0, [Double]())
@@ -78,7 +78,7 @@ package struct VAEObjective: Objective {
   /// Of sums over some rows, their share of the means over the batch.
   private func shared(
     _ sums: [Double], batch: Int, _ residuals: VAE.Residuals, weights: [Double],
-    _ divergence: VAE.Divergence
+    _ divergence: LatentChain.Divergence
   ) -> (terms: [Double], residuals: Residuals) {
     let scale = 1 / Double(batch)
     return (
@@ -91,7 +91,7 @@ package struct VAEObjective: Objective {
     let vae: VAE.Residuals
     let scale: Double
     let weights: [Double]
-    let divergence: VAE.Divergence
+    let divergence: LatentChain.Divergence
   }
 
   package func backward(_ vae: VAE, _ residuals: Residuals, _ gradients: inout Gradients) {

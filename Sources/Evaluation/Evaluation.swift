@@ -30,6 +30,10 @@ public struct EvaluationRequest: Sendable {
   /// Priors to draw the VAE's images from; the first one is that of the refined images. None for
   /// the unconditional baseline.
   public var priors: [PriorSettings.Kind]
+  /// Whether to refine images; without it the second stage need not be trained.
+  public var refines = true
+  /// Samples of z for each test image by which their likelihood is estimated; nil not to.
+  public var importance: Int?
 
   /// What a configuration says: its sampler and steps; its prior, and N(0, I) to compare with.
   public init(_ configuration: Configuration, count: Int, threads: Int) {
@@ -43,7 +47,7 @@ public struct EvaluationRequest: Sendable {
   /// Refuses what cannot be done, before hours of work.
   func check(_ run: Run, _ data: Dataset) throws {
     for prior in priors.isEmpty ? [nil] : priors.map(Optional.some) {
-      let model = try Model(of: run, prior: prior)
+      let model = try Model(of: run, needsDenoiser: refines, prior: prior)
       guard model.shape == data.shape else {
         throw UserError("\(data.name): images are \(data.shape), the run's are \(model.shape)")
       }
@@ -51,6 +55,11 @@ public struct EvaluationRequest: Sendable {
         try generator(model, steps: entry.steps).check(count: entry.count ?? count)
       }
       try generator(model, steps: options.steps).check(count: count)
+      guard importance == nil || model.vae != nil && data.test != nil else {
+        throw UserError(
+          "a likelihood takes a VAE and test images, and \(model.vae == nil ? run.name : data.name) "
+            + "has none")
+      }
     }
   }
 
@@ -79,7 +88,8 @@ extension Reference {
     of run: Run, _ request: EvaluationRequest, test: ByteImages?,
     each: (EvaluationRow, ByteImages) throws -> Void
   ) throws {
-    let model = try Model(of: run, prior: request.priors.first)
+    let model = try Model(
+      of: run, needsDenoiser: request.refines, prior: request.priors.first)
     func record(
       _ name: String, by generator: Generator? = nil, count: Int? = nil,
       _ make: (Int) throws -> Matrix
@@ -101,14 +111,18 @@ extension Reference {
     if model.vae != nil, let test {
       let z = try generator.latents(of: test)
       try record("reconstructions of test images") { _ in try generator.reconstructions(of: z) }
-      try record("reconstructions, refined", by: generator) { _ in
-        try generator.images(of: z)
+      if request.refines {
+        try record("reconstructions, refined", by: generator) { _ in
+          try generator.images(of: z)
+        }
       }
     }
     for prior in request.priors {
-      let generator = try Generator(Model(of: run, prior: prior), request.options)
+      let generator = try Generator(
+        Model(of: run, needsDenoiser: request.refines, prior: prior), request.options)
       try record("VAE alone, prior \(prior)") { try generator.reconstructions(0..<$0) }
     }
+    guard request.refines else { return }
     let name = request.priors.first.map { "DiffuseVAE, prior \($0)" } ?? "diffusion"
     for entry in request.steps.entries {
       let generator = try request.generator(model, steps: entry.steps)

@@ -97,7 +97,9 @@ public struct EvaluationSession {
     }
     var report = try EvaluationReport(
       run: subject.run?.name, reference, data: data,
-      sampling: subject.run.map { _ in request.options }, elbo: subject.run.flatMap(lowerBound))
+      sampling: request.refines ? subject.run.map { _ in request.options } : nil,
+      elbo: subject.run.flatMap(lowerBound),
+      importance: subject.run.flatMap { try importance($0, request) })
     logger.info("\(report.sentences)")
     show(EvaluationReport.heading)
     func add(_ row: EvaluationRow, _ images: ByteImages) throws {
@@ -120,6 +122,22 @@ public struct EvaluationSession {
     guard let test = data.test, try run.configuration().hasVAE else { return nil }
     let model = try Model(of: run, needsDenoiser: false, prior: .normal)
     return try model.evidenceLowerBound(of: test, threads: threads)
+  }
+
+  /// The likelihood of the test images by the VAE of a run; nil if nobody asks for it.
+  private func importance(
+    _ run: Run, _ request: EvaluationRequest
+  ) throws -> ImportanceEstimate? {
+    guard let samples = request.importance, let test = data.test else { return nil }
+    let model = try Model(of: run, needsDenoiser: false, prior: .normal)
+    var progress = Progress(firstStep: 0)
+    return try model.importanceEstimate(
+      of: test, samples: samples, seed: request.options.seed, threads: threads
+    ) { done in
+      progress.show(step: done, total: test.count, batch: 1) {
+        "likelihood  image \(done)/\(test.count)"
+      }
+    }
   }
 }
 

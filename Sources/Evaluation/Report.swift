@@ -68,11 +68,13 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
   public let threads: Int
   /// Of the test images by the VAE; nil without either.
   public let elbo: EvidenceLowerBound?
+  /// Of the test images by the VAE, if it was asked for.
+  public let importance: ImportanceEstimate?
   public private(set) var rows: [EvaluationRow] = []
 
   public init(
     run: String?, _ reference: Reference, data: Dataset, sampling: SamplingOptions?,
-    elbo: EvidenceLowerBound?
+    elbo: EvidenceLowerBound?, importance: ImportanceEstimate? = nil
   ) {
     self.run = run
     self.data = "\(data.training.count) training images of \(data.name)"
@@ -84,6 +86,7 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     self.sampling = sampling.map { Sampling($0) }
     threads = reference.threads
     self.elbo = elbo
+    self.importance = importance
   }
 
   /// Adds a row, and writes the report as it now is, with a sheet of the row's first images.
@@ -141,6 +144,13 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
       text += """
          ELBO of the test images\(elbo.binarise.remark) \(elbo.total.digits(2)) nats: \
         reconstruction \(elbo.reconstruction.digits(2)), divergence \(elbo.divergence.digits(2)).
+        """
+    }
+    if let importance {
+      let error = importance.error.map { " ± \($0.digits(2))" }
+      text += """
+         ln p(x) of the test images\(importance.binarise.remark) \(importance.mean.digits(2))\
+        \(error ?? "") nats, by \(importance.samples) importance samples for each.
         """
     }
     text += " \(references) training images for kernel, precision and recall."

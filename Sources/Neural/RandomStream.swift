@@ -31,6 +31,8 @@ public struct RandomStream: Sendable {
     case conditionLevel = 15
     /// Which pixels of a grey image are white.
     case binarisation = 16
+    /// z = μ + σ ε of the samples by which a likelihood is estimated.
+    case importance = 17
   }
 
   private let key: (UInt32, UInt32)

@@ -14,6 +14,8 @@ struct Evaluate: ParsableCommand {
       trains it, once for each data set. Without it, features are random.
       """)
 
+  enum StageChoice: String, CaseIterable, ExpressibleByArgument { case vae, all }
+
   @OptionGroup var chosen: RunArguments
 
   @Option(help: ArgumentHelp("Configuration of the data set, where no run is.", valueName: "file"))
@@ -52,6 +54,15 @@ struct Evaluate: ParsableCommand {
       """, valueName: "prior"))
   var prior: [PriorSettings.Kind] = []
 
+  @Option(help: "What to measure: the VAE alone, which need be all there is, or all.")
+  var stage = StageChoice.all
+
+  @Option(
+    help: ArgumentHelp(
+      "Estimate ln p(x) of the test images by the VAE, from so many samples for each, 1...1000000.",
+      valueName: "samples"))
+  var importance: Int?
+
   @Option(
     help: ArgumentHelp(
       """
@@ -69,6 +80,15 @@ struct Evaluate: ParsableCommand {
     }
     guard samples == nil || count == nil && steps == nil && prior.isEmpty && sampler.isEmpty else {
       throw ValidationError("--samples takes no --count, --steps, --prior or sampler's option")
+    }
+    guard samples == nil && config == nil || stage == .all && importance == nil else {
+      throw ValidationError("--stage and --importance are for a run")
+    }
+    guard stage == .all || steps == nil && sampler.isEmpty else {
+      throw ValidationError("--stage vae takes no --steps and no sampler")
+    }
+    guard importance.map((1...1_000_000).contains) ?? true else {
+      throw ValidationError("--importance is \(importance ?? 0); it must be in 1...1000000")
     }
     for (name, path) in [("--extractors", extractors), ("--out", out)] where path == "" {
       throw ValidationError("\(name) must name a folder")
@@ -93,6 +113,7 @@ struct Evaluate: ParsableCommand {
     try SamplerArguments.checkSteps(isGiven: steps != nil, request.options)
     request.steps = steps ?? request.steps
     request.priors = prior.isEmpty ? request.priors : prior
+    (request.refines, request.importance) = (stage == .all, importance)
     let folder = out ?? (samples == nil ? run.map { "\($0.folder)/evaluation" } : nil)
     try session.evaluate(subject, request, folder: folder, show: Session.show)
   }

@@ -116,6 +116,40 @@ import Testing
     #expect(try place.read(extractor) == Array(weights.dropLast(100)))
   }
 
+  @Test("Stage one alone: the likelihood of binarised test images by importance sampling")
+  func likelihood() throws {
+    let place = try Place()
+    defer { place.remove() }
+    let vae =
+      "vae={upper_latents: [3], upper_hidden: [8], binarise: dynamic, samples: 2, objective: iwae}"
+    let trained = try place.run(
+      "diffusevae-train", "--config", "small.yaml", "--stage", "vae", "--set", vae)
+    #expect(trained.status == 0, "\(trained.errors)")
+    let remark = "images (dynamically binarised; held-out ones by one draw)"
+    #expect(trained.errors.contains("stage one: sees \(remark)\n"))
+    #expect(trained.errors.contains("ELBO of the test \(remark) -"))
+    #expect(trained.errors.contains("; importance-weighted bound of 2 samples -"))
+    #expect(trained.errors.contains("from the VAE's own prior of 2 levels at most "))
+
+    let found = try ["2", "1"].map { threads in
+      let result = try evaluate(
+        place, "--run", "small", "--stage", "vae", "--importance", "300", "--threads", threads)
+      #expect(result.errors.contains("ln p(x) of the test \(remark) -"), "\(result.errors)")
+      #expect(result.errors.contains(" nats, by 300 importance samples for each."))
+      #expect(
+        titles(result) == [
+          ["test images", "", "297"], ["reconstructions of test images", "", "297"],
+          ["VAE alone, prior mixture", "", "297"], ["VAE alone, prior normal", "", "297"],
+        ])
+      return try report(place, "runs/small/evaluation")
+    }
+    #expect(found[0] == found[1])
+    #expect(found[0].contains("\"samples\" : 300") && found[0].contains("\"images\" : 297"))
+    #expect(found[0].contains("\"binarise\" : \"dynamic\""))
+    #expect(!found[0].contains("\"sampling\""))
+    try refuse(place, "incomplete, denoiser.safetensors is missing", "--run", "small")
+  }
+
   @Test("Mistakes are found before anything is computed, and write nothing")
   func mistakes() throws {
     let place = try Place()
@@ -150,6 +184,8 @@ import Testing
         ["test images", "", "20"], ["diffusion", "2", "20"], ["diffusion", "3", "10"],
       ])
     try refuse(place, "formulation none has no VAE, and so no prior", "--prior", "normal")
+    try refuse(place, "a likelihood takes a VAE and test images", "--importance", "10")
+    try refuse(place, "formulation none has no VAE", "--stage", "vae")
     try refuse(place, "must lie in 1...40, not 41", "--steps", "41")
   }
 

@@ -93,6 +93,12 @@ import Testing
     (["diffusevae-evaluate", "--run", "nothing"], "runs/nothing: no such run"),
     (["diffusevae-evaluate", "--count", "3"], "--count is 3; it must be in 4...1000000"),
     (["diffusevae-evaluate", "--steps", "1:3"], "--steps"),
+    (["diffusevae-evaluate", "--importance", "0"], "--importance is 0; it must be in 1...1000000"),
+    (["diffusevae-evaluate", "--stage", "vae", "--steps", "3"], "--stage vae takes no --steps"),
+    (
+      ["diffusevae-evaluate", "--samples", "x.npy", "--importance", "5"],
+      "--stage and --importance are for a run"
+    ),
     (["diffusevae-evaluate", "--out", ""], "--out must name a folder"),
     (["diffusevae-evaluate", "--extractors", ""], "--extractors must name a folder"),
     (["diffusevae-evaluate", "--config", "small.yaml"], "--config is for --fit and --samples"),

@@ -32,7 +32,9 @@ import Testing
       var options = SamplingOptions(SamplingSettings(), threads: 3)
       (options.sampler, options.variance, options.spacing) = (.ddpm, .large, .quadratic)
       var report = EvaluationReport(
-        run: "a run", reference, data: data, sampling: options, elbo: elbo)
+        run: "a run", reference, data: data, sampling: options, elbo: elbo,
+        importance: ImportanceEstimate(
+          samples: 5000, images: 4, mean: -86.375, error: 0.25, binarise: .static))
       let out = folder + "/new/evaluation"
       let rows = [
         row("test images", classes: 0.5), row("/tmp/Ä ö.npy"), row("äöü"), row("äöü"),
@@ -80,6 +82,13 @@ import Testing
       #expect(markdown.contains("# a run against 4 training images of tiny"))
       #expect(markdown.contains("-110.75 nats: reconstruction -90.50, divergence"))
       #expect(markdown.contains("images (dynamically binarised; held-out ones by one draw) -110"))
+      #expect(
+        markdown.contains(
+          "ln p(x) of the test images (statically binarised) -86.38 ± 0.25 nats, by 5000 importance"
+        ))
+      let estimate = try #require(keys["importance"] as? [String: Any])
+      #expect(estimate["mean"] as? Double == -86.375 && estimate["samples"] as? Int == 5000)
+      #expect(estimate["error"] as? Double == 0.25 && estimate["binarise"] as? String == "static")
       let sampled =
         "Sampled by ddpm, variance large, spacing quadratic; seed \(UInt64.max), 1 thread."
       #expect(markdown.contains("4 training images for kernel, precision and recall. \(sampled)\n"))

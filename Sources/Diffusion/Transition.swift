@@ -20,6 +20,11 @@ extension Level {
     cleaner.variance / variance * beta(after: cleaner)
   }
 
+  /// `α' β/(1 - ᾱ)`, c₁, the share of x0 in the mean of `q(x' | x, x0)` (eq. 7).
+  func originalShare(after cleaner: Level) -> Double {
+    cleaner.alpha * beta(after: cleaner) / variance
+  }
+
   /// `√(1-β) (1 - ᾱ')/(1 - ᾱ)`, the share of x in the mean of `q(x' | x, x0)` (eq. 7).
   func posteriorShare(after cleaner: Level) -> Double {
     alpha / cleaner.alpha * cleaner.variance / variance
@@ -47,18 +52,11 @@ extension Transition {
   init(
     ancestralFrom level: Level, to next: Level, variance: ReverseVariance, uncertainty: Double = 0
   ) {
-    let beta = level.beta(after: next)
-    let original = next.alpha * beta / level.variance
-    let small = level.posteriorVariance(after: next)
     let added =
-      switch variance {
-      case _ where next.variance == 0: 0.0
-      case .small: small
-      case .large: beta
-      case .analytic: small + original * original * uncertainty
-      }
+      next.variance == 0 ? 0 : variance(from: level, to: next, uncertainty: uncertainty)
     self.init(
-      original: original, current: level.posteriorShare(after: next), noise: added.squareRoot())
+      original: level.originalShare(after: next), current: level.posteriorShare(after: next),
+      noise: added.squareRoot())
   }
 
   /// `x' = drift·x + β s + √β z` with the score `s = (α x0 - x)/σ²`; the step into `.clean` is x0.

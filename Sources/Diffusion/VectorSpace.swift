@@ -18,6 +18,9 @@ public protocol Vector: Sendable {
   /// `⟨x, y⟩` over every element: a batch counts as one long vector.
   static func dot(_ x: Self, _ y: Self) -> Double
 
+  /// `⟨x, y⟩` of every sample: several of a type that holds a batch; by default there is one.
+  static func dots(_ x: Self, _ y: Self) -> [Double]
+
   /// `‖a‖/‖b‖ x`, and 0 where b is 0.
   ///
   /// A type that holds a batch does so sample by sample, so that no sample depends on its company.
@@ -31,6 +34,8 @@ extension Vector {
   ) -> Self {
     combine(1, combine(a, x, b, y), c, z)
   }
+
+  public static func dots(_ x: Self, _ y: Self) -> [Double] { [dot(x, y)] }
 
   public static func scale(_ x: Self, byNormOf a: Self, over b: Self) -> Self {
     combine(ratio(a.norm, b.norm), x, 0, x)

@@ -18,6 +18,7 @@ struct VectorSpaceTests {
     #expect([Double].dot([3, 4], [1, -2]) == -5)
     #expect([3.0, 4.0].norm == 5)
     #expect((-2.0).norm == 2)
+    #expect([Double].dots([3, 4], [1, -2]) == [-5] && Double.dots(3, -2) == [-6])
   }
 
   @Test("scaled by the ratio of two norms, and 0 where the second is 0")

@@ -11,9 +11,14 @@ extension Matrix: Vector {
   public static func dot(_ x: Matrix, _ y: Matrix) -> Double { x.dot(y) }
 
   /// Row by row.
+  public static func dots(_ x: Matrix, _ y: Matrix) -> [Double] {
+    (0..<x.rows).map { x.rows($0..<$0 + 1).dot(y.rows($0..<$0 + 1)) }
+  }
+
+  /// Row by row.
   public static func scale(_ x: Matrix, byNormOf a: Matrix, over b: Matrix) -> Matrix {
-    let factors = (0..<x.rows).map { row in
-      Float(ratio(a.rows(row..<row + 1).norm, b.rows(row..<row + 1).norm))
+    let factors = zip(dots(a, a), dots(b, b)).map {
+      Float(ratio($0.squareRoot(), $1.squareRoot()))
     }
     var result = x
     result.scaleRows(factors, adding: [Float](repeating: 0, count: x.rows), x)

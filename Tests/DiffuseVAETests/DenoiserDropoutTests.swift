@@ -73,13 +73,12 @@ import Testing
   @Test("Every block has masks of its own, of the rate that was asked for")
   func blocks() throws {
     func dropped(_ kind: DenoiserSettings.Kind) throws -> [Matrix] {
-      let settings = try small("denoiser.kind=\(kind)", "denoiser.channels=[16, 16]").denoiser
+      let configuration = try small(
+        "denoiser.kind=\(kind)", "denoiser.channels=[16, 16]", "diffusion.formulation=none")
       let dropout = Dropout(
         rate: 0.3, RandomStream(seed: 1, purpose: .dropout), rows: 0..<40)
       let (x, timesteps) = (normal(40, 64, seed: 1), Array(0..<40))
-      switch settings.kind.network.init(
-        settings, shape: Self.shape, conditional: false, timesteps: 50, seed: 1)
-      {
+      switch configuration.network(shape: Self.shape) {
       case let network as MLPDenoiser:
         return network.forward(x, condition: nil, timesteps: timesteps, dropout: dropout)
           .residuals.blocks.map(\.activated)

@@ -50,4 +50,39 @@ import Testing
       #expect((1e-4..<0.5 * whole).contains(distance(a, b)))
     }
   }
+
+  @Test(
+    "A vector's product with the Jacobian agrees with finite differences, image by image",
+    arguments: DenoiserSettings.Kind.allCases, [true, false])
+  func vectorJacobianProduct(kind: DenoiserSettings.Kind, conditional: Bool) throws {
+    let configuration = try small(conditional ? [] : ["diffusion.formulation=none"])
+    let network = kind.network.init(
+      configuration, shape: ImageShape(height: 8, width: 4, channels: 2)
+    )
+    .shaken(0.1).prepared(training: true)
+    let (x, v) = (normal(3, 64, seed: 1), normal(3, 64, seed: 2))
+    let condition = conditional ? normal(3, 64, seed: 3) : nil
+    for timestep in [0, 31.25, 49] {
+      let (output, product) = network.vectorJacobianProduct(
+        v, at: x, condition: condition, timestep: timestep)
+      let predicted = network.predict(x, condition: condition, timestep: timestep)
+      #expect(distance(output, predicted) < 1e-5)
+      let norms = Matrix.dots(product, product).map { $0.squareRoot() }
+      // Along the product itself, where the slope is its norm, and in some other direction.
+      for var direction in [product, normal(3, 64, seed: 4)] {
+        let lengths = Matrix.dots(direction, direction).map { Float(1 / $0.squareRoot()) }
+        direction.scaleRows(lengths, adding: [0, 0, 0], direction)
+        let ends = [1e-2, -1e-2].map {
+          network.predict(
+            .combine(1, x, $0, direction), condition: condition, timestep: timestep)
+        }
+        let slopes = Matrix.dots(v, .combine(50, ends[0], -50, ends[1]))
+        for (image, found) in Matrix.dots(product, direction).enumerated() {
+          #expect(
+            abs(found - slopes[image]) < 3e-3 * norms[image],
+            "t = \(timestep), image \(image): expected \(slopes[image]), found \(found)")
+        }
+      }
+    }
+  }
 }

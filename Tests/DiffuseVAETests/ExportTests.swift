@@ -79,13 +79,12 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
     ], [true, false])
   func denoiser(network: (kind: String, image: String, setting: String), condition: Bool) throws {
     let shape = try #require(ImageShape(network.image))
-    let settings = try Configuration(
+    let configuration = try Configuration(
       yaml: "", name: "export",
       overriding: [
         "denoiser.kind=\(network.kind)", "denoiser.width=48", "denoiser.embedding=40",
-        network.setting,
-      ]
-    ).denoiser
+        "diffusion.formulation=\(condition ? "concat" : "none")", network.setting,
+      ])
     func write<Network: Denoiser>(_ denoiser: Network) throws {
       let denoiser = denoiser.shaken(0.05)
       let timesteps = [0, 999, 500, 7, 123]
@@ -111,9 +110,7 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
         "\(network.kind)-\(shape)\(condition ? "" : "-unconditional")", denoiser, gradients, shape,
         inputs: inputs, results: ["output": output, "loss": number(loss)])
     }
-    try write(
-      settings.kind.network.init(
-        settings, shape: shape, conditional: condition, timesteps: 1000, seed: 1))
+    try write(configuration.network(shape: shape))
   }
 
   private func number(_ x: Double) -> Matrix { Matrix(1, 1, [Float(x)]) }

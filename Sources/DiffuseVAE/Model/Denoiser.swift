@@ -24,6 +24,13 @@ public protocol Denoiser: Parameterized {
   /// that are all at one time. Some samplers ask between two timesteps.
   func predict(_ x: Matrix, condition: Matrix?, timestep: Double) -> Matrix
 
+  /// The output of ``predict(_:condition:timestep:)`` and `vᵀ ∂output/∂x`, image by image.
+  ///
+  /// - Parameter v: `[batch, pixels]`
+  func vectorJacobianProduct(
+    _ v: Matrix, at x: Matrix, condition: Matrix?, timestep: Double
+  ) -> (output: Matrix, product: Matrix)
+
   /// Adds the derivatives of the loss, whose derivative by the output is `dOutput`. Inputs are
   /// data: no derivative is computed for them.
   func backward(_ dOutput: Matrix, _ residuals: consuming Residuals, _ gradients: inout Gradients)
@@ -42,10 +49,15 @@ extension Denoiser {
 
 /// A denoiser that a configuration can ask for.
 package protocol ConfiguredDenoiser: Denoiser {
-  /// The network with its first weights.
+  /// The second stage's network with its first weights.
   ///
+  /// - Parameter shape: of the images; one that ``DenoiserSettings/check(shape:)`` lets pass.
+  init(_ configuration: Configuration, shape: ImageShape)
+}
+
+/// One that has weights.
+protocol LearnedDenoiser: ConfiguredDenoiser {
   /// - Parameters:
-  ///   - shape: of the images; one that ``DenoiserSettings/check(shape:)`` lets pass.
   ///   - conditional: whether it also sees x̂0.
   ///   - timesteps: T.
   init(
@@ -53,8 +65,7 @@ package protocol ConfiguredDenoiser: Denoiser {
     seed: UInt64)
 }
 
-extension ConfiguredDenoiser {
-  /// The second stage's network with its first weights.
+extension LearnedDenoiser {
   package init(_ configuration: Configuration, shape: ImageShape) {
     self.init(
       configuration.denoiser, shape: shape, conditional: configuration.diffusion.condition,

@@ -5,7 +5,7 @@ import Neural
 ///     h = input([x, x̂0]);  h = block(h, e) …;  output(LayerNorm(h))
 ///
 /// The last layer starts at zero.
-public struct MLPDenoiser: ConfiguredDenoiser {
+public struct MLPDenoiser: LearnedDenoiser {
   var time: TimeEmbedding
   var input: Linear
   var blocks: [ModulatedBlock]
@@ -49,12 +49,18 @@ public struct MLPDenoiser: ConfiguredDenoiser {
   public func forward(
     _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals) {
-    let (e, timeResiduals) = time.forward(timesteps)
+    forward(x, condition, time.forward(timesteps), dropout)
+  }
+
+  private func forward(
+    _ x: Matrix, _ condition: Matrix?, _ time: (e: Matrix, residuals: TimeEmbedding.Residuals),
+    _ dropout: Dropout?
+  ) -> (output: Matrix, residuals: Residuals) {
     let inputs = condition.map { x.joined($0) } ?? x
     var h = input(inputs)
     var blockResiduals: [ModulatedBlock.Residuals] = []
     for (i, block) in blocks.enumerated() {
-      let (y, residuals) = block.forward(h, e, dropout: dropout?.layer(i, of: blocks.count))
+      let (y, residuals) = block.forward(h, time.e, dropout: dropout?.layer(i, of: blocks.count))
       blockResiduals.append(residuals)
       h = y
     }
@@ -62,7 +68,7 @@ public struct MLPDenoiser: ConfiguredDenoiser {
     return (
       output(normal),
       Residuals(
-        time: timeResiduals, input: inputs, blocks: blockResiduals, norm: norm, output: normal)
+        time: time.residuals, input: inputs, blocks: blockResiduals, norm: norm, output: normal)
     )
   }
 
@@ -74,9 +80,27 @@ public struct MLPDenoiser: ConfiguredDenoiser {
     return output(LayerNorm()(h))
   }
 
+  public func vectorJacobianProduct(
+    _ v: Matrix, at x: Matrix, condition: Matrix?, timestep: Double
+  ) -> (output: Matrix, product: Matrix) {
+    var (output, residuals) = forward(x, condition, time.forward(timestep, rows: x.rows), nil)
+    var unused = Gradients(of: self)
+    let dh = backwardToFirst(v, &residuals, &unused).dh
+    return (output, input.backward(dh, residuals.input, &unused).columns(0..<x.columns))
+  }
+
   public func backward(
     _ dOutput: Matrix, _ residuals: consuming Residuals, _ gradients: inout Gradients
   ) {
+    let (dh, de) = backwardToFirst(dOutput, &residuals, &gradients)
+    input.backwardFromData(dh, residuals.input, &gradients)
+    time.backward(de, residuals.time, &gradients)
+  }
+
+  /// Down to the derivatives by the first layer's output and by the embedding.
+  private func backwardToFirst(
+    _ dOutput: Matrix, _ residuals: inout Residuals, _ gradients: inout Gradients
+  ) -> (dh: Matrix, de: Matrix) {
     var dh = output.backward(dOutput, residuals.output, &gradients)
     dh = LayerNorm().backward(dh, residuals.norm, &gradients)
     var de = Matrix(dh.rows, time.width)
@@ -86,8 +110,7 @@ public struct MLPDenoiser: ConfiguredDenoiser {
       de.add(dEmbedding)
       dh = dx
     }
-    input.backwardFromData(dh, residuals.input, &gradients)
-    time.backward(de, residuals.time, &gradients)
+    return (dh, de)
   }
 
   public mutating func visit(

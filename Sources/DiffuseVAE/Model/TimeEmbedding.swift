@@ -35,14 +35,24 @@ struct TimeEmbedding: Parameterized {
 
   /// The embedding of one time, which may lie between two timesteps, for every row.
   func callAsFunction(_ timestep: Double, rows: Int) -> Matrix {
+    forward(timestep, rows: rows).e
+  }
+
+  /// The same.
+  ///
+  /// - Returns: `[rows, width]`
+  func forward(_ timestep: Double, rows: Int) -> (e: Matrix, residuals: Residuals) {
     let features = Self.sinusoids(timestep, frequencies)
-    let repeated = (0..<rows).flatMap { _ in features }
-    return SiLU()(layers.forward(Matrix(rows, features.count, repeated)).0)
+    return forward(Matrix(rows, features.count, (0..<rows).flatMap { _ in features }))
   }
 
   /// - Returns: `[timesteps.count, width]`
   func forward(_ timesteps: [Int]) -> (e: Matrix, residuals: Residuals) {
-    let (sum, residuals) = layers.forward(table.rows(at: timesteps))
+    forward(table.rows(at: timesteps))
+  }
+
+  private func forward(_ features: Matrix) -> (e: Matrix, residuals: Residuals) {
+    let (sum, residuals) = layers.forward(features)
     return (SiLU()(sum), Residuals(mlp: residuals, sum: sum))
   }
 

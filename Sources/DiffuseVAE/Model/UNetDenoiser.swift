@@ -11,7 +11,7 @@ import Neural
 ///     output(SiLU(norm(h)))
 ///
 /// The last layer starts at zero.
-public struct UNetDenoiser: ConfiguredDenoiser {
+public struct UNetDenoiser: LearnedDenoiser {
   /// Of every norm; what all channels are multiples of.
   static let groups = 8
 
@@ -67,14 +67,20 @@ public struct UNetDenoiser: ConfiguredDenoiser {
   public func forward(
     _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals) {
-    let (e, timeResiduals) = time.forward(timesteps)
+    forward(x, condition, time.forward(timesteps), dropout)
+  }
+
+  private func forward(
+    _ x: Matrix, _ condition: Matrix?, _ time: (e: Matrix, residuals: TimeEmbedding.Residuals),
+    _ dropout: Dropout?
+  ) -> (output: Matrix, residuals: Residuals) {
     let inputs = inputs(x, condition)
     let (levels, layers) = (encoder.count, encoder.count + 1 + decoder.count)
     var blocks: [ConvolutionalBlock.Residuals] = []
     var outputs: [Matrix] = []
     let h = walk(inputs) { block, h, skip in
       let (y, residuals) = block.forward(
-        h, beside: skip, e, dropout: dropout?.layer(blocks.count, of: layers))
+        h, beside: skip, time.e, dropout: dropout?.layer(blocks.count, of: layers))
       blocks.append(residuals)
       if outputs.count < levels { outputs.append(y) }
       return y
@@ -83,7 +89,7 @@ public struct UNetDenoiser: ConfiguredDenoiser {
     return (
       output(activated).reshaped(columns: x.columns),
       Residuals(
-        time: timeResiduals, input: inputs, skips: outputs,
+        time: time.residuals, input: inputs, skips: outputs,
         encoder: Array(blocks.prefix(levels)), middle: blocks[levels],
         decoder: blocks.dropFirst(levels + 1).reversed(), norm: normResiduals, output: activated)
     )
@@ -118,8 +124,26 @@ public struct UNetDenoiser: ConfiguredDenoiser {
     return h
   }
 
+  public func vectorJacobianProduct(
+    _ v: Matrix, at x: Matrix, condition: Matrix?, timestep: Double
+  ) -> (output: Matrix, product: Matrix) {
+    let (output, residuals) = forward(x, condition, time.forward(timestep, rows: x.rows), nil)
+    var unused = Gradients(of: self)
+    let dh = backwardToFirst(v, residuals, &unused).dh
+    let dInputs = input.backward(dh, residuals.input, &unused)
+    return (output, dInputs.columns(0..<self.output.outputs).reshaped(columns: x.columns))
+  }
+
   public func backward(_ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients) {
-    let r = residuals
+    let (dh, de) = backwardToFirst(dOutput, residuals, &gradients)
+    input.backwardFromData(dh, residuals.input, &gradients)
+    time.backward(de, residuals.time, &gradients)
+  }
+
+  /// Down to the derivatives by the first layer's output and by the embedding.
+  private func backwardToFirst(
+    _ dOutput: Matrix, _ r: Residuals, _ gradients: inout Gradients
+  ) -> (dh: Matrix, de: Matrix) {
     var de = Matrix(dOutput.rows, time.width)
     func back(
       _ block: ConvolutionalBlock, _ dh: Matrix, _ residuals: ConvolutionalBlock.Residuals,
@@ -145,8 +169,7 @@ public struct UNetDenoiser: ConfiguredDenoiser {
       dh = back(encoder[level], dh, r.encoder[level], &gradients).dh
       if level > 0 { dh = down[level - 1].backward(dh, r.skips[level - 1], &gradients) }
     }
-    input.backwardFromData(dh, r.input, &gradients)
-    time.backward(de, r.time, &gradients)
+    return (dh, de)
   }
 
   public mutating func prepare(training: Bool) {

@@ -58,6 +58,15 @@ public struct NoiseSchedule: Sendable {
     Level(timestep: Double(timestep), alphaBar: alphaBar[timestep])
   }
 
+  /// The level of a time between two timesteps, or of one, as ``level(noiseShare:)`` has it.
+  public func level(timestep: Double) -> Level {
+    let low = max(0, min(steps - 1, Int(timestep)))
+    let fraction = timestep - Double(low)
+    guard fraction > 0, low < steps - 1 else { return level(low) }
+    let (below, above) = (level(low).noiseShare, level(low + 1).noiseShare)
+    return Level(timestep: timestep, noiseShare: below + fraction * (above - below))
+  }
+
   /// The level of any ``Level/noiseShare``: In [0, 1]. Its timestep lies between those of its
   /// neighbours; before the first timestep and after the last one it is that one.
   public func level(noiseShare tau: Double) -> Level {

@@ -33,6 +33,8 @@ public struct RandomStream: Sendable {
     case binarisation = 16
     /// z = μ + σ ε of the samples by which a likelihood is estimated.
     case importance = 17
+    /// Data of known density.
+    case testBed = 24
   }
 
   private let key: (UInt32, UInt32)

@@ -112,6 +112,11 @@ extension Parameterized {
   }
 }
 
+extension DenoiserSettings.Kind {
+  /// Those that have weights.
+  static let learned = allCases.filter { $0 != .exact }
+}
+
 extension Denoiser {
   /// The tests' own networks are not asked for it.
   func vectorJacobianProduct(

@@ -166,4 +166,20 @@ struct NoiseScheduleTests {
     #expect(schedule.level(noiseShare: 0) == Level(timestep: 0, alphaBar: 1))
     #expect(schedule.level(noiseShare: 1) == Level(timestep: Double(T - 1), alphaBar: 0))
   }
+
+  @Test(
+    "The level of a time is the inverse of that of a noise share", arguments: ScheduleKind.allCases)
+  func times(kind: ScheduleKind) throws {
+    let schedule = try NoiseSchedule(kind, steps: 30)
+    for timestep in [0, 0.25, 7, 7.5, 28.999, 29] {
+      let level = schedule.level(timestep: timestep)
+      #expect(level.timestep == timestep)
+      let found = schedule.level(noiseShare: level.noiseShare)
+      expect("timestep", found.timestep, is: timestep, within: 1e-9)
+      expect("ᾱ", found.alphaBar, is: level.alphaBar, within: 1e-12)
+    }
+    #expect(schedule.level(timestep: 7) == schedule.level(7))
+    #expect(schedule.level(timestep: -1) == schedule.level(0))
+    #expect(schedule.level(timestep: 99) == schedule.level(29))
+  }
 }

@@ -2,7 +2,8 @@ import Diffusion
 
 /// The images to learn.
 public struct DataSettings: Equatable, Sendable {
-  /// `digits`, which is built in, or the name of a set of IDX files.
+  /// `digits` or a set of known density, `gaussian`, `gaussian-rotated` or `gaussian-mixture`, which
+  /// are built in, or the name of a set of IDX files.
   public var set = "digits"
 
   /// The folder that holds the set; nil where such a set is usually kept.
@@ -12,7 +13,10 @@ public struct DataSettings: Equatable, Sendable {
 extension DataSettings: SettingsBlock {
   static var fields: [Field<Self>] {
     [
-      Field("set", \.set, .text, "`digits`, which is built in, or the name of a set of IDX files"),
+      Field(
+        "set", \.set, .text,
+        "built in are `digits` and sets of known density, `gaussian`, `gaussian-rotated` and "
+          + "`gaussian-mixture`; else the name of a set of IDX files"),
       Field(
         "folder", \.folder, .optional(.text),
         "folder that holds the set; null: where such a set is usually kept"),
@@ -104,6 +108,9 @@ public struct DenoiserSettings: Equatable, Sendable {
   /// A further kind of network is a case here; its sizes are fields below.
   public enum Kind: String, CaseIterable, Sendable {
     case mlp, unet
+
+    /// No network, but what the best one would say of a set of known density.
+    case exact
   }
 
   /// Kind of network.
@@ -132,7 +139,10 @@ public struct DenoiserSettings: Equatable, Sendable {
 extension DenoiserSettings: SettingsBlock {
   static var fields: [Field<Self>] {
     [
-      Field("kind", \.kind, .choice, "kind of network"),
+      Field(
+        "kind", \.kind, .choice,
+        "kind of network; `exact` is no network, but what the best one would say of a set of known "
+          + "density, for formulation `none`"),
       Field("width", \.width, .integer(in: 1...65536), "of `mlp`: width of the hidden layers"),
       Field("blocks", \.blocks, .integer(in: 1...256), "of `mlp`: number of residual blocks"),
       Field(

@@ -71,6 +71,15 @@ extension Configuration {
       of: "diffusion.loss", "diffusion.gamma",
       else: "diffusion.gamma is for loss min-snr or p2 only")
     require(
+      denoiser.kind != .exact || TestBed(rawValue: data.set) != nil,
+      of: "denoiser.kind", "data.set",
+      else: "denoiser.kind exact is for data.set "
+        + TestBed.allCases.map(\.rawValue).joined(separator: " or "))
+    require(
+      denoiser.kind != .exact || diffusion.formulation == .unconditional,
+      of: "denoiser.kind", "diffusion.formulation",
+      else: "denoiser.kind exact is for diffusion.formulation none: with x̂0 the best is not known")
+    require(
       sampling.steps <= diffusion.steps,
       of: "sampling.steps", "diffusion.steps",
       else: "sampling.steps must be at most diffusion.steps, "

@@ -11,17 +11,26 @@ public struct Dataset: Sendable {
   public let test: ByteImages?
   public let trainingLabels: [UInt8]?
   public let testLabels: [UInt8]?
+  /// Of an image, in nats, of a set of known density; nil of others.
+  package let entropy: Double?
 
   /// Loads the set that the configuration names.
   ///
-  /// `digits` is built in: 1 500 images for training and 297 held out. Any other name is a folder
-  /// of IDX files, looked for in `settings.folder`, else in the folder that the environment
-  /// variable `DIFFUSEVAE_DATA` names, else in `data`; torchvision's layout is understood.
+  /// `digits` is built in: 1 500 images for training and 297 held out. So are the sets of known
+  /// density, ``TestBed``: 10 000 and 2 000. Any other name is a folder of IDX files, looked for in
+  /// `settings.folder`, else in the folder that the environment variable `DIFFUSEVAE_DATA` names,
+  /// else in `data`; torchvision's layout is understood.
   ///
   /// - Throws: `FormatError` or ``UserError``, each naming the file and what was expected.
   public init(_ settings: DataSettings) throws {
     name = settings.set
-    if settings.set == "digits" {
+    let testBed = TestBed(rawValue: settings.set)
+    entropy = testBed?.entropy
+    if let testBed {
+      training = testBed.images(0..<10_000)
+      test = testBed.images(10_000..<12_000)
+      (trainingLabels, testLabels) = (nil, nil)
+    } else if settings.set == "digits" {
       let (images, labels) = try Digits.load()
       training = images.slice(0..<1500)
       trainingLabels = Array(labels[..<1500])

@@ -79,6 +79,7 @@ extension DenoiserSettings.Kind {
     switch self {
     case .mlp: MLPDenoiser.self
     case .unet: UNetDenoiser.self
+    case .exact: ExactDenoiser.self
     }
   }
 }

@@ -114,16 +114,19 @@ extension DenoiserSettings {
 }
 
 extension DenoiserSettings {
-  /// - Parameters: as of ``ConfiguredDenoiser/init(_:shape:conditional:timesteps:seed:)``.
+  /// - Parameters: as of ``LearnedDenoiser/init(_:shape:conditional:timesteps:seed:)``.
   func footprint(shape: ImageShape, conditional: Bool, timesteps: Int) -> Footprint {
     var footprint = Footprint()
     let inputs = conditional ? 2 : 1
-    footprint.addMLP([features, embedding, embedding])
+    if kind != .exact {
+      footprint.addMLP([features, embedding, embedding])
+      footprint.constants = timesteps * features
+    }
     switch kind {
     case .mlp: addMLP(to: &footprint, inputs: inputs * shape.count, pixels: shape.count)
     case .unet: addUNet(to: &footprint, inputs: inputs * shape.channels, shape: shape)
+    case .exact: break
     }
-    footprint.constants = timesteps * features
     // x, noise, target, x̂0 and the prediction.
     footprint.residualsPerImage += 8 * shape.count
     footprint.samplingPerImage += 8 * shape.count

@@ -27,6 +27,9 @@ extension DenoiserSettings {
   ///
   /// - Throws: ``UserError`` that says which sizes it can.
   package func check(shape: ImageShape) throws {
+    guard kind != .exact || shape == TestBed.shape else {
+      throw UserError("denoiser.kind exact takes images of \(TestBed.shape), not of \(shape)")
+    }
     guard kind == .unet else { return }
     let factor = 1 << (channels.count - 1)
     guard shape.height.isMultiple(of: factor), shape.width.isMultiple(of: factor) else {

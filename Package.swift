@@ -80,7 +80,7 @@ let package = Package(
       ], swiftSettings: needed),
     .target(
       name: "Evaluation",
-      dependencies: ["DiffuseVAE", "Neural", "Formats", numerics, logging]),
+      dependencies: ["DiffuseVAE", "Neural", "Diffusion", "Formats", numerics, logging]),
     .target(name: "SamplingArguments", dependencies: ["DiffuseVAE", "Diffusion", arguments]),
     .target(name: "CAllocations"),
     .executableTarget(
@@ -101,7 +101,7 @@ let package = Package(
       dependencies: ["DiffuseVAE", "Neural", "Diffusion", "Formats", numerics, logging]),
     .testTarget(
       name: "EvaluationTests",
-      dependencies: ["Evaluation", "DiffuseVAE", "Neural", "Formats", numerics]),
+      dependencies: ["Evaluation", "DiffuseVAE", "Neural", "Diffusion", "Formats", numerics]),
     .testTarget(
       name: "CommandTests",
       dependencies: [

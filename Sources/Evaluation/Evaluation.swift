@@ -34,6 +34,8 @@ public struct EvaluationRequest: Sendable {
   public var refines = true
   /// Samples of z for each test image by which their likelihood is estimated; nil not to.
   public var importance: Int?
+  /// Nil for none.
+  public var likelihood: LikelihoodRequest?
 
   /// What a configuration says: its sampler and steps; its prior, and N(0, I) to compare with.
   public init(_ configuration: Configuration, count: Int, threads: Int) {
@@ -60,6 +62,7 @@ public struct EvaluationRequest: Sendable {
           "a likelihood takes a VAE and test images, and \(model.vae == nil ? run.name : data.name) "
             + "has none")
       }
+      if let likelihood { try likelihood.check(model, data) }
     }
   }
 

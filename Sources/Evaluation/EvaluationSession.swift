@@ -99,8 +99,12 @@ public struct EvaluationSession {
       run: subject.run?.name, reference, data: data,
       sampling: request.refines ? subject.run.map { _ in request.options } : nil,
       elbo: subject.run.flatMap(lowerBound),
-      importance: subject.run.flatMap { try importance($0, request) })
+      importance: subject.run.flatMap { try importance($0, request) },
+      likelihood: subject.run.flatMap { try likelihood($0, request) })
     logger.info("\(report.sentences)")
+    if let likelihood = report.likelihood {
+      for line in [LikelihoodReport.heading] + likelihood.lines { show(line) }
+    }
     show(EvaluationReport.heading)
     func add(_ row: EvaluationRow, _ images: ByteImages) throws {
       show(row.line)
@@ -115,6 +119,19 @@ public struct EvaluationSession {
     case .images(let name, let images): try add(reference.row(name, images), images)
     }
     if let folder { logger.info("written to \(folder)") }
+  }
+
+  /// Of test images under a run; nil if it is not asked for.
+  private func likelihood(
+    _ run: Run, _ request: EvaluationRequest
+  ) throws -> LikelihoodReport? {
+    guard let likelihood = request.likelihood else { return nil }
+    var progress = Progress(firstStep: 0)
+    let report = try likelihood.report(run, on: data, prior: request.priors.first) { done, total in
+      progress.show(step: done, total: total, batch: 1) { "likelihood  image \(done)/\(total)" }
+    }
+    progress.pause()
+    return report
   }
 
   /// Of the test images by the VAE of a run; nil without either.

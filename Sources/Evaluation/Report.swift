@@ -70,11 +70,14 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
   public let elbo: EvidenceLowerBound?
   /// Of the test images by the VAE, if it was asked for.
   public let importance: ImportanceEstimate?
+  /// Of test images; nil unless asked for.
+  public let likelihood: LikelihoodReport?
   public private(set) var rows: [EvaluationRow] = []
 
   public init(
     run: String?, _ reference: Reference, data: Dataset, sampling: SamplingOptions?,
-    elbo: EvidenceLowerBound?, importance: ImportanceEstimate? = nil
+    elbo: EvidenceLowerBound?, importance: ImportanceEstimate? = nil,
+    likelihood: LikelihoodReport? = nil
   ) {
     self.run = run
     self.data = "\(data.training.count) training images of \(data.name)"
@@ -87,6 +90,7 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     threads = reference.threads
     self.elbo = elbo
     self.importance = importance
+    self.likelihood = likelihood
   }
 
   /// Adds a row, and writes the report as it now is, with a sheet of the row's first images.
@@ -114,11 +118,12 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
       \(sentences)
 
       \(Self.heading)
-      |\(String(repeating: "---|", count: Self.columns.count))
+      \(Self.columns.rule)
 
       """
     for row in rows { text += row.line + "\n" }
     text += "\n\(Self.legend)\n"
+    if let likelihood { text += "\n\(likelihood.markdown)" }
     for (index, row) in rows.enumerated() {
       text += "\n## \(row.title)\n\n![\(row.title)](\(sheet(index)))\n"
     }
@@ -175,29 +180,21 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     """
 
   /// The columns of the table, with the widths that they have on a terminal.
-  private static let columns = [
+  fileprivate static let columns: [Column] = [
     ("images", 30), ("steps", 5), ("count", 6), ("Fréchet", 8), ("pixels", 7),
     ("kernel (95 %)", 25), ("precision", 9), ("recall", 6), ("classes", 7),
     ("inception", 9), ("s/image", 8), ("evals", 6),
   ]
 
   /// The first line of the table.
-  public static var heading: String { line(columns.map(\.0)) }
-
-  fileprivate static func line(_ cells: [String]) -> String {
-    let padded = zip(cells, columns).enumerated().map { index, cell in
-      let fill = String(repeating: " ", count: max(0, cell.1.1 - cell.0.count))
-      return index == 0 ? cell.0 + fill : fill + cell.0
-    }
-    return "| " + padded.joined(separator: " | ") + " |"
-  }
+  public static var heading: String { columns.line(columns.map(\.name)) }
 }
 
 extension EvaluationRow {
   /// The row as a line of the table.
   public var line: String {
     let s = scores
-    return EvaluationReport.line([
+    return EvaluationReport.columns.line([
       images, steps.map { "\($0)" } ?? "", "\(count)", s.frechet.digits(3),
       s.pixelFrechet?.digits(3) ?? "–",
       "\(s.kernel.digits(3)) (\(s.kernelLow.digits(3))…\(s.kernelHigh.digits(3)))",

@@ -33,6 +33,12 @@ public struct RandomStream: Sendable {
     case binarisation = 16
     /// z = μ + σ ε of the samples by which a likelihood is estimated.
     case importance = 17
+    /// For likelihoods: which steps of the chain are looked at, noise at them, where in a byte's bin
+    /// a pixel lies, and what stands for the trace.
+    case chainStep = 20
+    case chainNoise = 21
+    case dequantisation = 22
+    case traceProbe = 23
     /// Data of known density.
     case testBed = 24
   }

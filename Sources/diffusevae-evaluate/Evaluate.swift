@@ -62,6 +62,7 @@ struct Evaluate: ParsableCommand {
       "Estimate ln p(x) of the test images by the VAE, from so many samples for each, 1...1000000.",
       valueName: "samples"))
   var importance: Int?
+  @OptionGroup var likelihoods: LikelihoodArguments
 
   @Option(
     help: ArgumentHelp(
@@ -78,14 +79,22 @@ struct Evaluate: ParsableCommand {
     guard config == nil || chosen.run == nil && (fit || samples != nil) else {
       throw ValidationError("--config is for --fit and --samples, and not together with --run")
     }
-    guard samples == nil || count == nil && steps == nil && prior.isEmpty && sampler.isEmpty else {
-      throw ValidationError("--samples takes no --count, --steps, --prior or sampler's option")
+    guard
+      samples == nil
+        || count == nil && steps == nil && prior.isEmpty && sampler.isEmpty
+          && likelihoods.isEmpty
+    else {
+      throw ValidationError(
+        "--samples takes no --count, --steps, --prior, --likelihood or sampler's option")
+    }
+    guard config == nil || likelihoods.isEmpty else {
+      throw ValidationError("--likelihood is of a run, not of a --config")
     }
     guard samples == nil && config == nil || stage == .all && importance == nil else {
       throw ValidationError("--stage and --importance are for a run")
     }
-    guard stage == .all || steps == nil && sampler.isEmpty else {
-      throw ValidationError("--stage vae takes no --steps and no sampler")
+    guard stage == .all || steps == nil && sampler.isEmpty && likelihoods.isEmpty else {
+      throw ValidationError("--stage vae takes no --steps, no sampler and no --likelihood")
     }
     guard importance.map((1...1_000_000).contains) ?? true else {
       throw ValidationError("--importance is \(importance ?? 0); it must be in 1...1000000")
@@ -114,6 +123,7 @@ struct Evaluate: ParsableCommand {
     request.steps = steps ?? request.steps
     request.priors = prior.isEmpty ? request.priors : prior
     (request.refines, request.importance) = (stage == .all, importance)
+    request.likelihood = likelihoods.request(chosen)
     let folder = out ?? (samples == nil ? run.map { "\($0.folder)/evaluation" } : nil)
     try session.evaluate(subject, request, folder: folder, show: Session.show)
   }

@@ -171,6 +171,58 @@ import Testing
     #expect(!place.has("runs/small/evaluation/evaluation.json") && !place.has("extractors"))
   }
 
+  @Test("Likelihoods: of both stages; of data of known density, by its exact denoiser")
+  func likelihoods() throws {
+    let place = try Place()
+    defer { place.remove() }
+    #expect(try place.run("diffusevae-train", "--config", "small.yaml").status == 0)
+    let flags = ["--likelihood", "20", "--count", "10"]
+    let few = ["--draws", "4", "--flow-steps", "2"]
+    func table(_ arguments: [String]) throws -> [[String]] {
+      let result = try place.run("diffusevae-evaluate", arguments)
+      #expect(result.status == 0, "\(result.errors)")
+      let lines = result.output.split(separator: "\n").prefix { !$0.contains("Fréchet") }
+      return lines.map { line in
+        line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+      }
+    }
+    let both = try table(flags + few)
+    #expect(
+      both.map { $0[0] } == [
+        "likelihood, bits a dimension", "ELBO, variance small", "ELBO, variance large",
+        "probability flow",
+      ])
+    for row in both.dropFirst() {
+      let numbers = row.dropFirst(4).compactMap { Double($0) }
+      #expect(numbers.count == 5 && abs(numbers[0] + numbers[2] - numbers[3]) < 2e-4)
+    }
+    #expect(try table(flags + few + ["--threads", "1"]) == both)
+    let folder = "runs/small/evaluation"
+    #expect(try report(place, folder).contains("\"likelihood\" : {"))
+    let markdown = String(decoding: try place.read("\(folder)/evaluation.md"), as: UTF8.self)
+    #expect(markdown.contains("Bits a dimension of 20 test images"))
+
+    let settings = """
+      data: {set: gaussian}
+      diffusion: {formulation: none}
+      denoiser: {kind: exact}
+      training: {denoiser: {steps: 1}, grids: 1}
+      """
+    try place.write(settings, to: "exact.yaml")
+    let trained = try place.run("diffusevae-train", "--config", "exact.yaml")
+    #expect(trained.status == 0, "\(trained.errors)")
+    let exact = try table(flags + ["--run", "exact", "--flow-steps", "10"])
+    #expect(exact.last?[0] == "entropy of the data")
+    // log₂ of 0.2 √(2πe) · 127.5
+    #expect(exact.last?[4] == "6.7195")
+    let flow = try #require(Double(exact[3][4]))
+    // Of 20 images of 16 pixels, each with a variance of ½ nats².
+    #expect(abs(flow - 6.7195) < 4 * 0.7071 / 320.squareRoot() / 0.6931, "found \(flow)")
+
+    try refuse(place, "likelihood is of 0 images", "--likelihood", "0")
+    try refuse(place, "draws is 0; it must be in 1...100000", "--likelihood", "1", "--draws", "0")
+  }
+
   @Test("The unconditional baseline is measured without a VAE, and has no prior to choose")
   func unconditional() throws {
     let place = try Place()

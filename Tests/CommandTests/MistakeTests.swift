@@ -129,7 +129,15 @@ import Testing
     ),
     (
       ["diffusevae-evaluate", "--config", "small.yaml", "--samples", "x", "--steps", "3"],
-      "--samples takes no --count, --steps, --prior or sampler's option"
+      "--samples takes no --count, --steps, --prior, --likelihood or sampler's option"
+    ),
+    (
+      ["diffusevae-evaluate", "--draws", "5"],
+      "--draws and --flow-steps are for --likelihood"
+    ),
+    (
+      ["diffusevae-evaluate", "--config", "small.yaml", "--fit", "--likelihood", "5"],
+      "--likelihood is of a run, not of a --config"
     ),
     (["interpolate"], "--space"),
     (["interpolate", "--space", "xT", "--to", "3"], "an xT path holds z"),

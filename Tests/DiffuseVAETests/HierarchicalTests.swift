@@ -187,7 +187,7 @@ import Testing
       let trained = try [1, 3].map {
         try trainedRun(in: runs, name: "threads-\($0)", configuration, threads: $0)
       }
-      for stage in Stage.allCases {
+      for stage in configuration.stages {
         let bytes = try trained.map { try File.read($0.weightsFile(stage)) }
         #expect(bytes[0] == bytes[1])
       }

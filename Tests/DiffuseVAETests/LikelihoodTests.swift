@@ -62,7 +62,8 @@ import Testing
     #expect(
       abs(flow.mean - cost) < 4 * flow.error + 2e-4, "flow: expected \(cost), found \(flow)")
     #expect(flow.error < 2e-3)
-    for variance in ReverseVariance.allCases {
+    // Neither model knows how sure it is, which `analytic` takes.
+    for variance in [ReverseVariance.small, .large] {
       let excess = moments(
         zip(found, exact).map { (($0.bounds[variance]?.total ?? .nan) - $1) / 16 })
       let expected = gap(model.process.schedule, variance)
@@ -117,7 +118,8 @@ import Testing
     let alone = try likelihoods([17], threads: 1)[0]
     #expect(abs(alone.flow - all[17].flow) < 1e-4 * abs(all[17].flow))
     #expect(abs(alone.flow - all[3].flow) > 1e-3 * abs(all[17].flow))
-    for variance in ReverseVariance.allCases {
+    // Neither model knows how sure it is, which `analytic` takes.
+    for variance in [ReverseVariance.small, .large] {
       let totals = [alone, all[17]].map { $0.bounds[variance]?.total ?? .nan }
       #expect(abs(totals[0] - totals[1]) < 1e-4 * abs(totals[1]))
     }

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct LikelihoodReportTests {
   private func likelihood(_ shift: Double, divergence: Double?) -> ImageLikelihood {
-    let bounds = ReverseVariance.allCases.enumerated().map { number, variance in
+    let bounds = [ReverseVariance.small, .large].enumerated().map { number, variance in
       (
         variance,
         VariationalBound(

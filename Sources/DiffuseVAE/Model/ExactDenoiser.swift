@@ -14,7 +14,7 @@ struct ExactDenoiser: ConfiguredDenoiser {
   init(_ configuration: Configuration, shape: ImageShape) {
     let (diffusion, set) = (configuration.diffusion, TestBed(rawValue: configuration.data.set))
     (data, axes) = (set?.data, set?.axes)
-    schedule = try? NoiseSchedule(diffusion.schedule, steps: diffusion.steps)
+    schedule = try? DiffusionProcess(diffusion).schedule
     target = diffusion.target
   }
 

@@ -98,13 +98,13 @@ package struct LikelihoodEstimator: Sendable {
   private func batch(_ images: ByteImages, _ indices: [Int]) throws -> [ImageLikelihood] {
     let pixels = images.pixels(indices)
     let latents = model.vae.map { vae in
-      let posterior = vae.encode(pixels)
       // No step of training, nor those of other evaluations, -1 and -2.
       let noise = RandomStream(seed: options.seed, purpose: .latentNoise, step: -3)
-      return (posterior, z: posterior.sample(noise.normal(rows: indices, columns: vae.latent)))
+      return vae.chain(
+        from: vae.encode(pixels), noise: noise.normal(rows: indices, columns: vae.noiseColumns))
     }
-    let reconstruction = latents.flatMap { model.vae?.reconstruction($0.z) }
-    let divergences = latents.flatMap { model.prior.divergences(from: $0, of: $1) }
+    let reconstruction = latents.flatMap { model.vae?.reconstruction($0.latents[0]) }
+    let divergences = latents.flatMap { model.prior.divergences(of: $0) }
     let flows = try flow(pixels, indices, reconstruction)
     return try indices.enumerated().map { row, index in
       ImageLikelihood(
@@ -189,16 +189,15 @@ package struct LikelihoodEstimator: Sendable {
 }
 
 extension LatentPrior {
-  /// `KL(q(z|x) ‖ p(z))` for a batch of posteriors and a draw of each, in nats; nil if p has no
-  /// density that is known.
-  fileprivate func divergences(from posteriors: DiagonalGaussian, of z: Matrix) -> [Double]? {
+  /// `KL(q(z|x) ‖ p(z))` for a draw of each of a batch, in nats; nil if p has no density that is
+  /// known.
+  fileprivate func divergences(of chain: LatentChain) -> [Double]? {
     switch self {
-    case .normal:
-      (0..<posteriors.count).map {
-        DiagonalGaussian(posteriors.parameters.rows($0..<$0 + 1)).divergenceFromNormal().loss
-      }
+    case .normal: chain.divergences(.mean(beta: 1, freeBits: nil))
     case .mixture(let mixture):
-      zip(posteriors.entropies, mixture.logDensities(of: z)).map { -$0 - $1 }
+      zip(chain.posteriors[0].entropies, mixture.logDensities(of: chain.latents[0])).map {
+        -$0 - $1
+      }
     case .diffusion: nil
     }
   }

@@ -190,7 +190,7 @@ import Testing
     #expect(
       both.map { $0[0] } == [
         "likelihood, bits a dimension", "ELBO, variance small", "ELBO, variance large",
-        "probability flow",
+        "ELBO, variance analytic", "probability flow",
       ])
     for row in both.dropFirst() {
       let numbers = row.dropFirst(4).compactMap { Double($0) }

@@ -77,6 +77,27 @@ import Testing
     }
   }
 
+  @Test("A state of an older version, whose configuration lacks settings, goes on; of another, not")
+  func olderState() throws {
+    let configuration = try small("diffusion.loss=velocity")
+    let network = VAE(configuration.vae, pixels: 4, seed: 1)
+    let state = Weights.state(of: network, step: 3, configuration: configuration)
+    let yaml = try #require(state.metadata["configuration"])
+    func step(_ yaml: String?) throws -> Int {
+      var (metadata, copy) = (state.metadata, network)
+      metadata["configuration"] = yaml
+      return try Weights.decodeState(
+        SafeTensors(metadata: metadata, tensors: state.tensors), into: &copy,
+        configuration: configuration, path: "state")
+    }
+    let older = yaml.replacing("  gamma: 5\n", with: "").replacing("  zero_snr: false\n", with: "")
+    #expect(older.count == yaml.count - 11 - 18)
+    #expect(try step(older) == 3)
+    for other in [yaml.replacing("loss: velocity", with: "loss: noise"), nil] {
+      #expect(problem { try step(other) }.contains("written under another configuration"))
+    }
+  }
+
   @Test("Training lowers the loss of both stages on held-out digits")
   func learns() throws {
     var configuration = try small("training.vae.steps=1500", "training.denoiser.steps=300")

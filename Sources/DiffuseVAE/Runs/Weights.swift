@@ -67,7 +67,10 @@ package enum Weights {
     guard let step = file.metadata["step"].flatMap({ Int($0) }), step >= 0 else {
       throw FormatError(file: path, problem: "is not a training state: it names no step")
     }
-    guard file.metadata["configuration"] == configuration.yaml else {
+    // Not their texts: that of an older version lacks settings that have come since.
+    guard let text = file.metadata["configuration"],
+      try Configuration(yaml: text, name: "\(path) (metadata)") == configuration
+    else {
       throw FormatError(
         file: path, problem: "was written under another configuration than the run's config.yaml")
     }

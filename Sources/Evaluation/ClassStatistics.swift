@@ -39,6 +39,21 @@ public func classHistogram(probabilities: Matrix) throws -> [Double] {
   return histogram
 }
 
+/// The share of images whose label is the class that they look most like.
+///
+/// - Parameters:
+///   - probabilities: `[n, classes]`.
+///   - labels: one for each image; what is none of the classes is never right.
+public func labelAgreement(probabilities: Matrix, labels: [UInt8]) -> Double {
+  let right = zip(0..<probabilities.rows, labels).count { row, label in
+    let likeliest = (0..<probabilities.columns).max {
+      probabilities[row, $0] < probabilities[row, $1]
+    }
+    return likeliest == Int(label)
+  }
+  return Double(right) / Double(max(1, probabilities.rows))
+}
+
 /// The total variation distance of two histograms, `½ Σ |p - q|`: 0 when they are proportional, 1
 /// when they have no class in common.
 ///

@@ -95,7 +95,7 @@ extension Reference {
       of: run, needsDenoiser: request.refines, prior: request.priors.first)
     func record(
       _ name: String, by generator: Generator? = nil, count: Int? = nil,
-      _ make: (Int) throws -> Matrix
+      labels: (Int) -> [Int]?, _ make: (Int) throws -> Matrix
     ) throws {
       let count = count ?? request.count
       let clock = ContinuousClock()
@@ -103,7 +103,8 @@ extension Reference {
       let pixels = try make(count)
       let seconds = (clock.now - start) / .seconds(1)
       // What is scored is what would be saved: bytes.
-      let images = ByteImages(pixels, shape: model.shape)
+      var images = ByteImages(pixels, shape: model.shape)
+      images.labels = labels(count)?.map { UInt8(clamping: $0) }
       let row = EvaluationRow(
         images: name, count: images.count, steps: generator?.steps,
         evaluations: generator?.evaluations, secondsPerImage: seconds / Double(images.count),
@@ -112,24 +113,30 @@ extension Reference {
     }
     let generator = try request.generator(model, steps: request.options.steps)
     if model.vae != nil, let test {
-      let z = try generator.latents(of: test)
-      try record("reconstructions of test images") { _ in try generator.reconstructions(of: z) }
+      let (z, labels) = (try generator.latents(of: test), test.labels(0..<test.count))
+      try record("reconstructions of test images", labels: { _ in labels }) { _ in
+        try generator.reconstructions(of: z, labels: labels)
+      }
       if request.refines {
-        try record("reconstructions, refined", by: generator) { _ in
-          try generator.images(of: z)
+        try record("reconstructions, refined", by: generator, labels: { _ in labels }) { _ in
+          try generator.images(of: z, labels: labels)
         }
       }
     }
     for prior in request.priors {
       let generator = try Generator(
         Model(of: run, needsDenoiser: request.refines, prior: prior), request.options)
-      try record("VAE alone, prior \(prior)") { try generator.reconstructions(0..<$0) }
+      try record("VAE alone, prior \(prior)", labels: generator.labels(count:)) {
+        try generator.reconstructions(0..<$0)
+      }
     }
     guard request.refines else { return }
     let name = request.priors.first.map { "DiffuseVAE, prior \($0)" } ?? "diffusion"
     for entry in request.steps.entries {
       let generator = try request.generator(model, steps: entry.steps)
-      try record(name, by: generator, count: entry.count) { try generator.images(0..<$0) }
+      try record(name, by: generator, count: entry.count, labels: generator.labels(count:)) {
+        try generator.images(0..<$0)
+      }
     }
   }
 }
@@ -137,10 +144,12 @@ extension Reference {
 extension ByteImages {
   /// At most `count` of the images, spread evenly.
   func taking(_ count: Int) -> ByteImages {
-    let size = height * width * channels
-    let bytes = spread(count).flatMap { self.bytes[$0 * size..<($0 + 1) * size] }
-    return ByteImages(
-      count: bytes.count / size, height: height, width: width, channels: channels, bytes: bytes)
+    let (size, numbers) = (height * width * channels, spread(count))
+    let bytes = numbers.flatMap { self.bytes[$0 * size..<($0 + 1) * size] }
+    var taken = ByteImages(
+      count: numbers.count, height: height, width: width, channels: channels, bytes: bytes)
+    taken.labels = labels.map { labels in numbers.map { labels[$0] } }
+    return taken
   }
 
   /// Numbers in [0, 1] as bytes, as they would be saved.

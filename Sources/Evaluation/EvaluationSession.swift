@@ -58,7 +58,7 @@ public struct EvaluationSession {
     }
     guard fit else {
       let hint =
-        data.trainingLabels == nil
+        data.training.labels == nil
         ? "\(data.name) has no labels" : "train a classifier of \(data.name) with --fit"
       logger.warning("features are random and say little; \(hint)")
       return try .random(shape: data.shape)

@@ -12,7 +12,7 @@ extension Extractor {
     var fingerprint = Fingerprint()
     fingerprint.add(Array("\(data.training.count)x\(data.shape)".utf8))
     fingerprint.add(data.training.bytes)
-    fingerprint.add(data.trainingLabels ?? [])
+    fingerprint.add(data.training.labels ?? [])
     return fingerprint.hexadecimal
   }
 

@@ -52,17 +52,17 @@ extension Extractor {
 
     let origin = Origin(
       data: data.name, fingerprint: fingerprint(of: data), classes: classes, seed: seed,
-      accuracy: 0, isHeldOut: data.testLabels != nil)
+      accuracy: 0, isHeldOut: data.test?.labels != nil)
     var extractor = Extractor(trainer.network.averaged, shape: data.shape, origin: origin)
     let images = origin.isHeldOut ? data.test ?? data.training : data.training
     let accuracy = try extractor.accuracy(
-      on: images, labels: data.testLabels ?? labels, threads: threads)
+      on: images, labels: data.test?.labels ?? labels, threads: threads)
     extractor.origin?.accuracy = accuracy
     return extractor
   }
 
   private static func labels(of data: Dataset) throws -> [UInt8] {
-    guard let labels = data.trainingLabels else {
+    guard let labels = data.training.labels else {
       throw UserError(
         """
         \(data.name): has no labels to train an extractor on; \
@@ -79,10 +79,6 @@ extension Extractor {
   /// The share of images whose label is the likeliest class.
   func accuracy(on images: ByteImages, labels: [UInt8], threads: Int) throws -> Double {
     guard let p = try outputs(of: images, threads: threads).probabilities else { return 0 }
-    let right = labels.indices.count { row in
-      let likeliest = (0..<p.columns).max { p[row, $0] < p[row, $1] }
-      return likeliest == Int(labels[row])
-    }
-    return Double(right) / Double(max(1, labels.count))
+    return labelAgreement(probabilities: p, labels: labels)
   }
 }

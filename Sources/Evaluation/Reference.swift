@@ -87,7 +87,8 @@ public struct Reference: Sendable {
       kernelHigh: kernel.confidence.upperBound, precision: manifolds.precision,
       recall: manifolds.recall,
       classDistance: try zip(classes, histogram).map(classHistogramDistance),
-      inceptionScore: try outputs.probabilities.map(inceptionScore))
+      inceptionScore: try outputs.probabilities.map(inceptionScore),
+      labels: zip(outputs.probabilities, images.labels).map(labelAgreement))
   }
 }
 
@@ -111,4 +112,7 @@ public struct Scores: Codable, Equatable, Sendable {
   public let classDistance: Double?
   /// ``inceptionScore(probabilities:)``, by the classifier of the data set; nil without one.
   public let inceptionScore: Double?
+  /// ``labelAgreement(probabilities:labels:)`` of images with labels: of drawn ones, those that were
+  /// asked for. Nil without labels or a classifier.
+  public let labels: Double?
 }

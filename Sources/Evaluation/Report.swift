@@ -22,6 +22,12 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     public let tolerance: Double?
     /// Of all but `rk45`.
     public let spacing: String?
+    /// Nil for none.
+    public let guidance: Double?
+    /// Where it guides; nil for everywhere.
+    public let guidanceInterval: [Double]?
+    /// The class that is asked for; nil for all in turn.
+    public let label: Int?
 
     init(_ options: SamplingOptions) {
       func own<Value>(_ name: String, _ value: Value) -> Value? {
@@ -37,6 +43,10 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
       snr = own("snr", options.snr)
       tolerance = own("tolerance", options.tolerance)
       spacing = options.sampler.countsSteps ? options.spacing.rawValue : nil
+      let interval = [options.guidanceFrom, options.guidanceTo]
+      guidance = options.guidanceWeight == 0 ? nil : options.guidanceWeight
+      guidanceInterval = guidance == nil || interval == [0, 1] ? nil : interval
+      label = options.label
     }
 
     /// Each setting and its value.
@@ -44,6 +54,8 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
       let settings: [(String, Any?)] = [
         ("eta", eta), ("variance", variance), ("churn", churn), ("predictor", predictor),
         ("corrections", corrections), ("snr", snr), ("tolerance", tolerance), ("spacing", spacing),
+        ("guidance", guidance), ("within", guidanceInterval.map { "\($0[0])…\($0[1])" }),
+        ("label", label),
       ]
       let given = settings.compactMap { name, value in value.map { "\(name) \($0)" } }
       return ([sampler] + given).joined(separator: ", ")
@@ -175,7 +187,8 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     equal counts only. Precision: the share of these images that lie amid training images; recall: \
     of training images amid these. Classes: the total variation distance between class frequencies \
     and the training images'. Inception: an inception-style score by this data set's own \
-    classifier. s/image: wall time of making the whole row with all threads, over its images. \
+    classifier. Labels: the share of images that the classifier takes for what they are, or were asked \
+    to be. s/image: wall time of making the whole row with all threads, over its images. \
     Evals: how often the second stage's network was asked for an image, on average.
     """
 
@@ -183,7 +196,7 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
   fileprivate static let columns: [Column] = [
     ("images", 30), ("steps", 5), ("count", 6), ("Fréchet", 8), ("pixels", 7),
     ("kernel (95 %)", 25), ("precision", 9), ("recall", 6), ("classes", 7),
-    ("inception", 9), ("s/image", 8), ("evals", 6),
+    ("inception", 9), ("labels", 6), ("s/image", 8), ("evals", 6),
   ]
 
   /// The first line of the table.
@@ -199,7 +212,8 @@ extension EvaluationRow {
       s.pixelFrechet?.digits(3) ?? "–",
       "\(s.kernel.digits(3)) (\(s.kernelLow.digits(3))…\(s.kernelHigh.digits(3)))",
       s.precision.digits(3), s.recall.digits(3), s.classDistance?.digits(3) ?? "–",
-      s.inceptionScore?.digits(2) ?? "–", secondsPerImage?.digits(5) ?? "",
+      s.inceptionScore?.digits(2) ?? "–", s.labels?.digits(3) ?? "–",
+      secondsPerImage?.digits(5) ?? "",
       evaluations?.digits(1) ?? "",
     ])
   }

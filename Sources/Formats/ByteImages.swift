@@ -2,6 +2,8 @@
 public struct ByteImages: Sendable, Equatable {
   public let count, height, width, channels: Int
   public let bytes: [UInt8]
+  /// Of each image the number of its class, where that is known.
+  public var labels: [UInt8]?
 
   /// `bytes.count` must be `count * height * width * channels`.
   public init(count: Int, height: Int, width: Int, channels: Int, bytes: [UInt8]) {

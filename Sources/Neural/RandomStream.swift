@@ -41,6 +41,8 @@ public struct RandomStream: Sendable {
     case traceProbe = 23
     /// Data of known density.
     case testBed = 24
+    /// What is withheld of the condition in training.
+    case withholding = 25
   }
 
   private let key: (UInt32, UInt32)

@@ -39,10 +39,22 @@ public struct SamplerArguments: ParsableArguments {
   @Option(help: "Which timesteps are visited.")
   public var spacing: Spacing?
 
+  @Option(help: "Weight of classifier-free guidance, -1...100; 0 is none.")
+  public var guidance: Double?
+
+  @Option(help: "Least share of the process' time at which it guides, 0...1.")
+  public var guidanceFrom: Double?
+
+  @Option(help: "Greatest share of it, 0...1.")
+  public var guidanceTo: Double?
+
   public init() {}
 
   /// Whether none of them is given.
-  public var isEmpty: Bool { sampler == nil && spacing == nil && special.isEmpty }
+  public var isEmpty: Bool {
+    sampler == nil && spacing == nil && special.isEmpty
+      && [guidance, guidanceFrom, guidanceTo].allSatisfy { $0 == nil }
+  }
 
   /// The names of those given that only some samplers have.
   private var special: Set<String> {
@@ -78,6 +90,12 @@ public struct SamplerArguments: ParsableArguments {
     options.stepSize = stepSize ?? options.stepSize
     options.tolerance = tolerance ?? options.tolerance
     options.spacing = spacing ?? options.spacing
+    options.guidanceWeight = guidance ?? options.guidanceWeight
+    options.guidanceFrom = guidanceFrom ?? options.guidanceFrom
+    options.guidanceTo = guidanceTo ?? options.guidanceTo
+    guard options.guidanceFrom <= options.guidanceTo else {
+      throw ValidationError("--guidance-from must be at most --guidance-to")
+    }
   }
 
   /// Refuses a number of steps where a tolerance decides it.

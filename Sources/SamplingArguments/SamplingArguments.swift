@@ -32,6 +32,10 @@ public struct SamplingArguments: ParsableArguments {
   @Option(help: "What the VAE's z is drawn from; as the run's configuration has it if not given.")
   public var prior: PriorSettings.Kind?
 
+  @Option(
+    help: "Class of the images, of a model that has classes; all of them in turn if not given.")
+  public var label: Int?
+
   public init() {}
 
   /// The run that is meant, its model, and how to draw from it as far as these options say.
@@ -45,6 +49,7 @@ public struct SamplingArguments: ParsableArguments {
     try SamplerArguments.checkSteps(isGiven: steps != nil, options)
     options.steps = steps ?? options.steps
     options.seed = chosen.seed
+    options.label = label
     return (run, model, options)
   }
 }

@@ -64,7 +64,8 @@ struct Interpolate: ParsableCommand {
     try output.check(count: 2 * rows * frames, shape: model.shape, columns: frames)
     let first = try from.map { try model.encode(held: $0, count: rows) }
     let last = try to.map { try model.encode(held: $0, count: rows) }
-    let paths = try generator.interpolate(interpolation, pairs: rows, from: first, to: last)
+    let paths = try generator.interpolate(
+      interpolation, pairs: rows, from: first?.z, to: last?.z, labels: first?.labels)
     try output.write(paths, frames: frames, shape: model.shape)
     print(path)
   }

@@ -15,9 +15,9 @@ import Testing
       let timesteps: [Int]
     }
     func forward(
-      _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
+      _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
     ) -> (output: Matrix, residuals: Residuals) {
-      (x, Residuals(x: x, condition: condition, timesteps: timesteps))
+      (x, Residuals(x: x, condition: condition.image, timesteps: timesteps))
     }
     func backward(_ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients) {}
     mutating func visit(

@@ -5,7 +5,7 @@ import Testing
 @Suite struct ConfigurationErrorTests {
   static let vaeNames =
     "hidden, latent, likelihood, beta, binarise, beta_warmup, free_bits, samples, objective, "
-    + "upper_latents, upper_hidden"
+    + "classes, upper_latents, upper_hidden"
 
   // MARK: Names
 
@@ -166,6 +166,46 @@ import Testing
   }
 
   // MARK: Settings that do not go together
+
+  @Test func conditionConflicts() {
+    #expect(
+      problems("diffusion: {formulation: none, condition_latent: true, drop_reconstruction: 0.1}")
+        .map { $0.dropFirst(12) } == [
+          ": diffusion.condition_latent must be false and drop_reconstruction 0 with formulation "
+            + "none, which has neither z nor x̂0"
+        ])
+    #expect(
+      problems("diffusion: {drop_latent: 0.1}") == [
+        "a.yaml:1:13: diffusion.drop_latent must be 0 without condition_latent"
+      ])
+    #expect(
+      problems("diffusion: {drop_label: 0.1}") == [
+        "a.yaml:1:13: diffusion.drop_label must be 0 without classes"
+      ])
+    #expect(
+      problems("sampling: {guidance: 1}") == [
+        "a.yaml:1:12: sampling.guidance needs a diffusion.drop_reconstruction, drop_latent or "
+          + "drop_label above 0"
+      ])
+    #expect(
+      problems("sampling: {guidance_from: 0.6, guidance_to: 0.5}") == [
+        "a.yaml:1:32: sampling.guidance_from must be at most guidance_to"
+      ])
+    #expect(
+      problems("vae: {classes: 10}\ndiffusion: {classes: 9}") == [
+        "a.yaml:2:13: vae.classes and diffusion.classes must be the same number, or one of them 0"
+      ])
+    #expect(
+      problems(
+        "{diffusion: {drop_reconstruction: 0.1}, consistency: {kind: training},"
+          + " sampling: {sampler: consistency, steps: 1, guidance: 1}}"
+      ).count == 1)
+    #expect(
+      problems(
+        "{vae: {classes: 10}, diffusion: {classes: 10, drop_label: 0.1, condition_latent: true,"
+          + " drop_latent: 1, drop_reconstruction: 0.5}, sampling: {guidance: -1}}"
+      ).isEmpty)
+  }
 
   @Test func conflicts() {
     #expect(

@@ -189,6 +189,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           free_bits: 0
           samples: 1
           objective: elbo
+          classes: 0
           upper_latents: []
           upper_hidden: [100, 100]
 
@@ -204,6 +205,11 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
         diffusion:
           formulation: concat
           condition: true
+          condition_latent: false
+          classes: 0
+          drop_reconstruction: 0
+          drop_latent: 0
+          drop_label: 0
           condition_noise: 0
           steps: 1000
           schedule: cosine
@@ -283,6 +289,9 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           step_size: 0.2
           tolerance: 0.001
           spacing: uniform
+          guidance: 0
+          guidance_from: 0
+          guidance_to: 1
 
         """)
   }

@@ -59,11 +59,11 @@ private struct Points: Examples {
     let (first, last) = (process.schedule.level(49), process.schedule.level(0))
     let noise = slice.stream(.diffusionNoise).normal(rows: 0..<1, columns: 6)
     let y = Matrix.combine(first.alpha, examples.affine(2, -1), first.sigma, noise)
-    let x0 = try process.denoise(y, at: first, teacher, nil)
+    let x0 = try process.denoise(y, at: first, teacher, .nothing)
     // ε = (y - α x0)/σ; next = α' x0 + σ' ε; the answer at the boundary is next/α'.
     let ratio = last.sigma / first.sigma
     let next = Matrix.combine(last.alpha - ratio * first.alpha, x0, ratio, y)
-    let answer = try process.denoise(y, at: first, network, nil)
+    let answer = try process.denoise(y, at: first, network, .nothing)
     let (rho, epsilon) = (first.sigma / first.alpha, last.sigma / last.alpha)
     let share = 0.25 / ((rho - epsilon) * (rho - epsilon) + 0.25)
     let f = Matrix.combine(share / first.alpha, y, 1 - share, answer)
@@ -105,7 +105,7 @@ private struct Points: Examples {
         let slope = (deviation * deviation + epsilon * epsilon).squareRoot() / spread
         for place in [-1.5, -0.5, 0.5, 1.5] {
           let y = Matrix(1, 1, [Float(level.alpha * (mean + place * spread))])
-          let x0 = try process.denoise(y, at: level, student, nil)
+          let x0 = try process.denoise(y, at: level, student, .nothing)
           let coefficients = function.coefficients(at: level)
           let f = Matrix.combine(coefficients.sample, y, coefficients.original, x0)[0, 0]
           let expected = mean + place * spread * slope

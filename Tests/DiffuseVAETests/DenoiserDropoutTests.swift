@@ -80,10 +80,11 @@ import Testing
       let (x, timesteps) = (normal(40, 64, seed: 1), Array(0..<40))
       switch configuration.network(shape: Self.shape) {
       case let network as MLPDenoiser:
-        return network.forward(x, condition: nil, timesteps: timesteps, dropout: dropout)
+        return network.forward(x, condition: .none, timesteps: timesteps, dropout: dropout)
           .residuals.blocks.map(\.activated)
       case let network as UNetDenoiser:
-        let r = network.forward(x, condition: nil, timesteps: timesteps, dropout: dropout).residuals
+        let r = network.forward(x, condition: .none, timesteps: timesteps, dropout: dropout)
+          .residuals
         return (r.encoder + [r.middle] + r.decoder).map(\.activated2)
       default: return []
       }

@@ -11,16 +11,17 @@ import Testing
     func check<Network: ConfiguredDenoiser>(_: Network.Type) throws {
       let shape = ImageShape(height: 8, width: 4, channels: 2)
       let network = Network(try small(), shape: shape).shaken(0.1)
-      let (x, condition) = (normal(3, 64, seed: 1), normal(3, 64, seed: 2))
+      let (x, image) = (normal(3, 64, seed: 1), normal(3, 64, seed: 2))
+      let condition = Condition(image: image)
       let mixed = network.forward(x, condition: condition, timesteps: [3, 0, 49], dropout: nil)
-      for (image, t) in [3, 0, 49].enumerated() {
+      for (number, t) in [3, 0, 49].enumerated() {
         let together = network.predict(x, condition: condition, timestep: Double(t))
         let trained = network.forward(
           x, condition: condition, timesteps: [t, t, t], dropout: nil)
         #expect(distance(together, trained.output) < 1e-5)
         if kind == .unet { #expect(together == trained.output) }
-        let row = image..<image + 1
-        let (x, condition) = (x.rows(row), condition.rows(row))
+        let row = number..<number + 1
+        let (x, condition) = (x.rows(row), Condition(image: image.rows(row)))
         let alone = network.predict(x, condition: condition, timestep: Double(t))
         #expect(distance(alone, together.rows(row)) < 1e-5)
         #expect(distance(alone, mixed.output.rows(row)) < 1e-5)
@@ -39,7 +40,7 @@ import Testing
       try small(), shape: ImageShape(height: 8, width: 4, channels: 2)
     )
     .shaken(0.1)
-    let (x, condition) = (normal(3, 64, seed: 1), normal(3, 64, seed: 2))
+    let (x, condition) = (normal(3, 64, seed: 1), Condition(image: normal(3, 64, seed: 2)))
     func output(_ t: Double) -> Matrix { network.predict(x, condition: condition, timestep: t) }
     // Single precision resolves neither of the small steps.
     #expect(distance(output(3 + 1e-7), output(3)) < 1e-5)
@@ -61,7 +62,7 @@ import Testing
     )
     .shaken(0.1).prepared(training: true)
     let (x, v) = (normal(3, 64, seed: 1), normal(3, 64, seed: 2))
-    let condition = conditional ? normal(3, 64, seed: 3) : nil
+    let condition = Condition(image: conditional ? normal(3, 64, seed: 3) : nil)
     for timestep in [0, 31.25, 49] {
       let (output, product) = network.vectorJacobianProduct(
         v, at: x, condition: condition, timestep: timestep)

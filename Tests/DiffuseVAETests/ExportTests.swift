@@ -55,7 +55,7 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
     let (terms, residuals) = objective.forward(
       vae, pixels, noise: noise, batch: 7, beta: settings.beta)
     objective.backward(vae, residuals, &gradients)
-    let posterior = vae.encode(pixels)
+    let posterior = vae.encode(pixels, labels: nil)
     try write(
       "vae-\(likelihood)-\(image)\(ending)", vae, gradients, shape,
       inputs: [
@@ -64,7 +64,7 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
       ],
       results: [
         "mean": posterior.mean, "log_variance": posterior.logVariance,
-        "image": vae.decode(residuals.vae.chain.latents[0]), "loss": number(terms[0]),
+        "image": vae.decode(residuals.vae.chain.latents[0], labels: nil), "loss": number(terms[0]),
       ])
   }
 
@@ -98,7 +98,7 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
       let weights: [Float] = [0.2, 1, 0.5, 0.01, 2]
       var gradients = Gradients(of: denoiser)
       let (output, residuals) = denoiser.forward(
-        x, condition: seen, timesteps: timesteps, dropout: nil)
+        x, condition: Condition(image: seen), timesteps: timesteps, dropout: nil)
       let (loss, derivative) = squaredError(output, target, weights: weights)
       denoiser.backward(derivative, residuals, &gradients)
       var inputs = [

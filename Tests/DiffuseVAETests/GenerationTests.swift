@@ -69,12 +69,12 @@ import Testing
     final class Box: Sendable { let times = Mutex<[Double]>([]) }
     var times: [Double] { asked.times.withLock { $0 } }
 
-    func predict(_ x: Matrix, condition: Matrix?, timestep: Double) -> Matrix {
+    func predict(_ x: Matrix, condition: Condition, timestep: Double) -> Matrix {
       asked.times.withLock { $0.append(timestep) }
       return x
     }
     func forward(
-      _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
+      _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
     ) -> (output: Matrix, residuals: Int) { (x, 0) }
     func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
     mutating func visit(

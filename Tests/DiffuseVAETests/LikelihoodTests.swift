@@ -150,7 +150,7 @@ import Testing
         .likelihoods(of: images, indices).map { $0.divergence ?? .nan }
     }
     let vae = try #require(try model().vae)
-    let posterior = vae.encode(images.pixels(indices))
+    let posterior = vae.encode(images.pixels(indices), labels: nil)
     for i in indices {
       let expected = (0..<4).reduce(0.0) {
         let (mean, log) = (Double(posterior.mean[i, $1]), Double(posterior.logVariance[i, $1]))

@@ -102,7 +102,7 @@ import Testing
     let noise = Self.eigenvalues.dropFirst(active).reduce(0, +) / (6 - beta * Double(active))
     #expect(Self.eigenvalues.prefix(4).count { $0 > beta * noise } == active)
     let vae = try trained(latent: 4, beta: beta)
-    let divergences = vae.encode(Self.data).divergencePerDimension
+    let divergences = vae.encode(Self.data, labels: nil).divergencePerDimension
     #expect(divergences.count { $0 / Double(Self.data.rows) > 0.01 } == active, "\(divergences)")
     let variance = Double.exp(Double(vae.logVariance?.value[0, 0] ?? 0))
     #expect(abs(variance / noise - 1) < 0.05, "\(variance), not \(noise)")

@@ -64,7 +64,7 @@ import Testing
   @Test("Time features are 128 cosines, then 128 sines, of t·10000^(-k/128)")
   func timeFeatures() {
     var source = ParameterSource(seed: 0)
-    let table = TimeEmbedding(timesteps: 1000, features: 256, width: 4, &source).table
+    let table = TimeEmbedding(timesteps: 1000, features: 256, condition: 0, width: 4, &source).table
     #expect(table.rows == 1000)
     #expect(table[0, 0] == 1 && table[0, 127] == 1 && table[0, 128] == 0)
     #expect(abs(table[700, 0] + 0.839_104_3) < 1e-6)  // cos 700
@@ -191,7 +191,7 @@ import Testing
         let process = try DiffusionProcess(settings)
         let y0 = try process.denoise(
           normal(4, 6, seed: 2), at: process.schedule.level(300), Oracle(output: wild),
-          reconstruction)
+          Known(reconstruction: reconstruction))
         var expected = formulation.image(fromChain: wild, reconstruction)
         if clips { expected = expected.clamped(to: -1...1) }
         #expect(distance(formulation.image(fromChain: y0, reconstruction), expected) < 1e-5)
@@ -200,7 +200,7 @@ import Testing
     let process = try DiffusionProcess(DiffusionSettings())
     let broken = Oracle(output: Matrix(4, 6, fill: .nan))
     #expect(
-      problem { try process.denoise(wild, at: process.schedule.level(3), broken, wild) }
+      problem { try process.denoise(wild, at: process.schedule.level(3), broken, .nothing) }
         .contains("not finite"))
   }
 
@@ -208,7 +208,7 @@ import Testing
   struct Oracle: Denoiser {
     let output: Matrix
     func forward(
-      _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
+      _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
     ) -> (output: Matrix, residuals: Int) { (output, 0) }
     func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
     mutating func visit(
@@ -232,7 +232,8 @@ import Testing
         let (y, goal) = process.diffuse(
           y0, noise: noise, timesteps: [Int](repeating: 300, count: 4))
         let found = try process.denoise(
-          y, at: process.schedule.level(300), Oracle(output: goal), reconstruction)
+          y, at: process.schedule.level(300), Oracle(output: goal),
+          Known(reconstruction: reconstruction))
         #expect(distance(found, y0) < 2e-5, "\(schedule) \(formulation) \(target)")
       }
     }
@@ -249,7 +250,7 @@ import Testing
         x0, noise: noise, timesteps: [Int](repeating: 999, count: 4))
       #expect(y == noise)
       let found = try process.denoise(
-        y, at: process.schedule.level(999), Oracle(output: goal), nil)
+        y, at: process.schedule.level(999), Oracle(output: goal), .nothing)
       #expect(distance(found, x0) < 1e-6, "\(target)")
     }
   }

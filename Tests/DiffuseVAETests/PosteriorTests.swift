@@ -35,12 +35,14 @@ import Testing
     let generator = try generator("sampling.sampler=\(sampler)")
     let z = Matrix.stacked(try generator.drafts(Array(0..<20)).compactMap(\.z))
     #expect(z.rows == 20)
-    #expect(try generator.images(of: z) == generator.images(0..<20))
-    #expect(try generator.reconstructions(of: z) == generator.reconstructions(0..<20))
+    #expect(try generator.images(of: z, labels: nil) == generator.images(0..<20))
+    #expect(try generator.reconstructions(of: z, labels: nil) == generator.reconstructions(0..<20))
     // Of another z it is another image, but the same noise: only row 3 differs.
     var other = z
     other.replaceRow(3, by: z, 4)
-    let (changed, images) = (try generator.images(of: other), try generator.images(0..<20))
+    let (changed, images) = (
+      try generator.images(of: other, labels: nil), try generator.images(0..<20)
+    )
     for row in 0..<20 {
       #expect((changed.rows(row..<row + 1) == images.rows(row..<row + 1)) == (row != 3))
     }

@@ -12,13 +12,13 @@ import Testing
     let variance: Double
     let schedule: NoiseSchedule
 
-    func predict(_ x: Matrix, condition: Matrix?, timestep: Double) -> Matrix {
+    func predict(_ x: Matrix, condition: Condition, timestep: Double) -> Matrix {
       let level = schedule.level(Int(timestep))
       let v = level.alphaBar * variance + 1 - level.alphaBar
       return x.affine(Float(level.alpha * variance / v), 0)
     }
     func forward(
-      _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
+      _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
     ) -> (output: Matrix, residuals: Int) { (x, 0) }
     func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
     mutating func visit(

@@ -112,7 +112,7 @@ import Testing
       #expect(mixture.components == 3 && mixture.dimensions == 4)
       // E[z] and E[z²] over q(z|x) and all images; a draw of each image has some error.
       let digits = try Dataset(configuration.data).training
-      let posterior = vae.encode(digits.pixels(0..<digits.count))
+      let posterior = vae.encode(digits.pixels(0..<digits.count), labels: nil)
       let variance = posterior.logVariance.elements.map { Double.exp(Double($0)) }
       let means = posterior.mean.elements.map(Double.init)
       let n = Double(digits.count)

@@ -120,7 +120,7 @@ extension DenoiserSettings.Kind {
 extension Denoiser {
   /// The tests' own networks are not asked for it.
   func vectorJacobianProduct(
-    _ v: Matrix, at x: Matrix, condition: Matrix?, timestep: Double
+    _ v: Matrix, at x: Matrix, condition: Condition, timestep: Double
   ) -> (output: Matrix, product: Matrix) {
     Issue.record("asked for a derivative")
     return (predict(x, condition: condition, timestep: timestep), v)

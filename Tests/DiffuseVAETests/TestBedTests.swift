@@ -30,7 +30,7 @@ import Testing
   func moments(set: TestBed) throws {
     let data = try Dataset(DataSettings(set: set.rawValue))
     #expect(data.training.count == 10_000 && data.test?.count == 2000)
-    #expect(data.shape == TestBed.shape && data.trainingLabels == nil)
+    #expect(data.shape == TestBed.shape && data.training.labels == nil)
     let x = pixels(data.training)
     let n = Double(x.rows)
     func covariance(_ i: Int, _ j: Int) -> (mean: Double, error: Double) {
@@ -82,12 +82,13 @@ import Testing
         let level = model.process.schedule.level(t)
         let gain = level.alpha * 0.04 / (level.alphaBar * 0.04 + level.variance)
         let expected = y.affine(Float(gain), 0)
-        let found = try model.process.denoise(y, at: level, network, nil)
+        let found = try model.process.denoise(y, at: level, network, .nothing)
         #expect(distance(found, expected) < 2e-4, "\(target) at \(t)")
         let levels = [t, t, t].map(model.process.schedule.level)
-        let trained = try model.process.denoise(y, at: levels, network, nil)
+        let trained = try model.process.denoise(y, at: levels, network, .nothing)
         #expect(distance(trained, expected) < 2e-4, "\(target) at \(t)")
-        let (y0, product) = try model.process.vectorJacobianProduct(y, at: y, level, network, nil)
+        let (y0, product) = try model.process.vectorJacobianProduct(
+          y, at: y, level, network, .nothing)
         #expect(distance(y0, expected) < 2e-4 && distance(product, expected) < 2e-4)
       }
     }

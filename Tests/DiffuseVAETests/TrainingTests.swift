@@ -42,7 +42,7 @@ import Testing
       configuration.denoiser, pixels: 4, conditional: false, timesteps: 50, seed: 1)
     try resume(
       LatentObjective(schedule: objective.process.schedule), latents, .prior,
-      vae.encode(digits.training.pixels(0..<digits.training.count)), configuration)
+      vae.encode(digits.training.pixels(0..<digits.training.count), labels: nil), configuration)
   }
 
   private func resume<Goal: Objective>(
@@ -202,7 +202,8 @@ import Testing
     let configuration = try small(
       "denoiser.kind=unet", "diffusion.formulation=none", "training.denoiser.batch=75")
     let network = UNetDenoiser(
-      configuration.denoiser, shape: digits.shape, conditional: false, timesteps: 50, seed: 1
+      configuration.denoiser, shape: digits.shape, conditional: false, conditionFeatures: 0,
+      timesteps: 50, seed: 1
     ).shaken(0.1)
     let objective = try DiffusionObjective<UNetDenoiser>(configuration, vae: nil)
     var gradients = Gradients(of: network)

@@ -9,7 +9,7 @@ import Testing
   private func network(_ configuration: Configuration) -> UNetDenoiser {
     UNetDenoiser(
       configuration.denoiser, shape: Self.shape, conditional: configuration.diffusion.condition,
-      timesteps: 50, seed: 1)
+      conditionFeatures: 0, timesteps: 50, seed: 1)
   }
 
   @Test(
@@ -34,7 +34,7 @@ import Testing
     let network = network(try small("denoiser.kind=unet"))
     let (x, condition) = (normal(3, 64, seed: 1), normal(3, 64, seed: 2))
     let (output, residuals) = network.forward(
-      x, condition: condition, timesteps: [3, 0, 49], dropout: nil)
+      x, condition: Condition(image: condition), timesteps: [3, 0, 49], dropout: nil)
     #expect(output == Matrix(3, 64))
     #expect(residuals.input.rows == 3 * 32 && residuals.input.columns == 4)
     for (image, pixel) in [(0, 0), (1, 9), (2, 31)] {

@@ -56,4 +56,14 @@ import Testing
       expectUserError("histograms") { _ = try classHistogramDistance(a, b) }
     }
   }
+
+  @Test("Labels agree where they are the likeliest class; one that is none of the classes never is")
+  func agreement() {
+    let p = Matrix(4, 3, [0.5, 0.3, 0.2] + [0.1, 0.2, 0.7] + [0, 1, 0] + [0.2, 0.2, 0.6])
+    for (labels, expected) in [
+      ([0, 2, 1, 2], 1.0), ([0, 2, 1, 0], 0.75), ([1, 1, 0, 0], 0), ([0, 255, 3, 2], 0.5),
+    ] as [([UInt8], Double)] {
+      #expect(labelAgreement(probabilities: p, labels: labels) == expected)
+    }
+  }
 }

@@ -18,7 +18,7 @@ import Testing
     // An untrained classifier of ten classes is at ln 10 = 2.3.
     #expect(losses.suffix(10).reduce(0, +) < 10 * 0.5)
 
-    let (test, labels) = (try #require(data.test), try #require(data.testLabels))
+    let (test, labels) = (try #require(data.test), try #require(data.test?.labels))
     let outputs = try extractor.outputs(of: test, threads: 2)
     let p = try #require(outputs.probabilities)
     #expect(p.rows == labels.count && p.columns == 10)

@@ -18,7 +18,8 @@ import Testing
       secondsPerImage: steps.map { Double($0) / 8 },
       scores: Scores(
         frechet: 1.5, pixelFrechet: 0.25, kernel: -0.125, kernelLow: -1, kernelHigh: 0.75,
-        precision: 0.5, recall: 1, classDistance: classes, inceptionScore: classes.map { 1 + $0 }))
+        precision: 0.5, recall: 1, classDistance: classes, inceptionScore: classes.map { 1 + $0 },
+        labels: classes.map { 1 - $0 / 4 }))
   }
 
   @Test("A report is what its JSON says, with a sheet and a line for every row")
@@ -64,7 +65,7 @@ import Testing
         scores == [
           "frechet": 1.5, "pixel_frechet": 0.25, "kernel": -0.125, "kernel_low": -1,
           "kernel_high": 0.75, "precision": 0.5, "recall": 1, "class_distance": 0.5,
-          "inception_score": 1.5,
+          "inception_score": 1.5, "labels": 0.875,
         ])
 
       let markdown = String(decoding: try File.read(out + "/evaluation.md"), as: UTF8.self)
@@ -96,13 +97,13 @@ import Testing
       #expect(markdown.contains("## VAE, 1 step\n") && markdown.contains("## VAE, 10 steps\n"))
       let table = markdown.split(separator: "\n").filter { $0.hasPrefix("|") }
       #expect(table.count == rows.count + 2)
-      #expect(Set(table.map { line in line.count { $0 == "|" } }) == [13])
+      #expect(Set(table.map { line in line.count { $0 == "|" } }) == [14])
       #expect(table[2].contains("-0.125 (-1.000…0.750)") && !table[2].contains("–"))
       let last = table[8].split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
       #expect(
         last == [
           "VAE", "10", "5", "1.500", "0.250", "-0.125 (-1.000…0.750)", "0.500", "1.000",
-          "–", "–",
+          "–", "–", "–",
           "1.25000", "19.0",
         ])
     }

@@ -47,6 +47,18 @@ public struct DiffusionSettings: Equatable, Sendable {
   /// Whether the network also sees x̂0. Unless given, true for every formulation but `none`.
   public var condition = true
 
+  /// Whether the network sees z, with the time.
+  public var conditionLatent = false
+
+  /// Classes of images whose label the network sees, with the time: In 0...256; 0 for none.
+  public var classes = 0
+
+  /// How often training withholds x̂0, z and the label of an image from the network, each by itself:
+  /// In 0...1. Guidance needs one of them.
+  public var dropReconstruction = 0.0
+  public var dropLatent = 0.0
+  public var dropLabel = 0.0
+
   /// Noise on x̂0 in training ("conditioning augmentation", Ho et al. 2021, "Cascaded Diffusion
   /// Models"): its deviation is drawn for every image, uniformly from 0 to this: In 0...10. A
   /// process that is centred on x̂0 is then centred on the noised one.
@@ -81,6 +93,19 @@ extension DiffusionSettings: SettingsBlock {
       Field(
         "condition", \.condition, .boolean,
         "whether the network also sees x̂0; unless given, false only for formulation none"),
+      Field(
+        "condition_latent", \.conditionLatent, .boolean,
+        "whether the network also sees z, with the time"),
+      Field(
+        "classes", \.classes, .integer(in: 0...256),
+        "classes of images whose label the network also sees, with the time; 0: it sees none"),
+      Field(
+        "drop_reconstruction", \.dropReconstruction, .number(in: 0...1),
+        "share of images whose x̂0 training withholds from the network, for guidance"),
+      Field(
+        "drop_latent", \.dropLatent, .number(in: 0...1), "likewise, whose z it withholds"),
+      Field(
+        "drop_label", \.dropLabel, .number(in: 0...1), "likewise, whose label it withholds"),
       Field(
         "condition_noise", \.conditionNoise, .number(in: 0...10),
         "noise on x̂0 in training; its deviation, pixels being in [-1, 1], is up to this"),

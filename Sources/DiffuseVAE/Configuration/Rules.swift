@@ -62,6 +62,39 @@ extension Configuration {
       of: "diffusion.formulation", "diffusion.condition_noise",
       else: "diffusion.condition_noise must be 0 with formulation none, which has no x̂0")
     require(
+      diffusion.formulation != .unconditional
+        || !diffusion.conditionLatent && diffusion.dropReconstruction == 0,
+      of: "diffusion.formulation", "diffusion.condition_latent", "diffusion.drop_reconstruction",
+      else: "diffusion.condition_latent must be false and drop_reconstruction 0 with formulation "
+        + "none, which has neither z nor x̂0")
+    require(
+      vae.classes == 0 || diffusion.classes == 0 || vae.classes == diffusion.classes
+        || !hasVAE,
+      of: "vae.classes", "diffusion.classes",
+      else: "vae.classes and diffusion.classes must be the same number, or one of them 0")
+    require(
+      diffusion.dropLatent == 0 || diffusion.conditionLatent,
+      of: "diffusion.drop_latent", "diffusion.condition_latent",
+      else: "diffusion.drop_latent must be 0 without condition_latent")
+    require(
+      diffusion.dropLabel == 0 || diffusion.classes > 0,
+      of: "diffusion.drop_label", "diffusion.classes",
+      else: "diffusion.drop_label must be 0 without classes")
+    require(
+      sampling.guidanceWeight == 0 || !Conditioning(diffusion).withholdable.isEmpty,
+      of: "sampling.guidance", "diffusion.drop_reconstruction", "diffusion.drop_latent",
+      "diffusion.drop_label",
+      else: "sampling.guidance needs a diffusion.drop_reconstruction, drop_latent or drop_label "
+        + "above 0")
+    require(
+      sampling.guidanceWeight == 0 || sampling.sampler != .consistency,
+      of: "sampling.guidance", "sampling.sampler",
+      else: "sampling.guidance is for samplers other than consistency")
+    require(
+      sampling.guidanceFrom <= sampling.guidanceTo,
+      of: "sampling.guidance_from", "sampling.guidance_to",
+      else: "sampling.guidance_from must be at most guidance_to")
+    require(
       !diffusion.zeroSNR || !diffusion.target.needsSignal,
       of: "diffusion.target", "diffusion.zero_snr",
       else: "diffusion.zero_snr is for target original or velocity only; "
@@ -76,9 +109,12 @@ extension Configuration {
       else: "denoiser.kind exact is for data.set "
         + TestBed.allCases.map(\.rawValue).joined(separator: " or "))
     require(
-      denoiser.kind != .exact || diffusion.formulation == .unconditional,
-      of: "denoiser.kind", "diffusion.formulation",
-      else: "denoiser.kind exact is for diffusion.formulation none: with x̂0 the best is not known")
+      denoiser.kind != .exact
+        || diffusion.formulation == .unconditional && diffusion.classes == 0,
+      of: "denoiser.kind", "diffusion.formulation", "diffusion.classes",
+      else:
+        "denoiser.kind exact is for diffusion.formulation none without classes: with x̂0 or a label the best is not known"
+    )
     require(
       sampling.steps <= diffusion.steps,
       of: "sampling.steps", "diffusion.steps",

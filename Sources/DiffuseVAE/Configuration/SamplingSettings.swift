@@ -50,9 +50,22 @@ public struct SamplingSettings: Equatable, Sendable {
 
   /// Which steps of the process are visited.
   public var spacing = Spacing.uniform
+
+  /// w of classifier-free guidance: In -1...100; 0 is none.
+  public var guidanceWeight = 0.0
+
+  /// Where it guides, in shares of the process' time: each In 0...1.
+  public var guidanceFrom = 0.0
+  public var guidanceTo = 1.0
 }
 
 extension SamplingSettings {
+  /// - Precondition: ``check()`` lets them pass.
+  var guidance: Guidance {
+    Guidance(
+      weight: guidanceWeight, interval: guidanceFrom...max(guidanceFrom, guidanceTo))
+  }
+
   /// The names of settings that only some samplers have, and theirs.
   package static let special: [(name: String, samplers: [Sampler])] = [
     ("eta", [.ddim]),
@@ -87,6 +100,12 @@ extension SamplingSettings {
     try require("snr", snr, Self.ratios)
     try require("step_size", stepSize, Self.stepSizes)
     try require("tolerance", tolerance, Self.tolerances)
+    try require("guidance", guidanceWeight, Self.weights)
+    try require("guidance_from", guidanceFrom, Self.shares)
+    try require("guidance_to", guidanceTo, Self.shares)
+    guard guidanceWeight == 0 || sampler != .consistency else {
+      throw UserError("guidance is for samplers other than consistency")
+    }
     guard Self.numbersOfCorrections.contains(corrections) else {
       let allowed = Notation.integer(in: Self.numbersOfCorrections).allowed
       throw UserError("corrections is \(corrections); it must be \(allowed)")
@@ -99,6 +118,8 @@ extension SamplingSettings {
   private static let ratios = 0.0...1
   private static let stepSizes = 0.0...2
   private static let tolerances = 1e-5...1
+  private static let weights = -1.0...100
+  private static let shares = 0.0...1
 }
 
 extension SamplingSettings: SettingsBlock {
@@ -129,6 +150,15 @@ extension SamplingSettings: SettingsBlock {
         "tolerance", \.tolerance, .number(in: tolerances),
         "of `rk45`: error of a step, relative to the norm of the image"),
       Field("spacing", \.spacing, .choice, "which steps of the process are visited"),
+      Field(
+        "guidance", \.guidanceWeight, .number(in: weights),
+        "away from what the network says without what `diffusion.drop_…` withholds; 0 is not at all"
+      ),
+      Field(
+        "guidance_from", \.guidanceFrom, .number(in: shares),
+        "least share of the process' time at which it guides"),
+      Field(
+        "guidance_to", \.guidanceTo, .number(in: shares), "greatest share of it"),
     ]
   }
 }

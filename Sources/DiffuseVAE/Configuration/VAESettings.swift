@@ -57,6 +57,10 @@ public struct VAESettings: Equatable, Sendable {
   /// What stage one maximises: of `elbo` the mean over the samples.
   public var objective = Bound.elbo
 
+  /// Classes of images whose label encoder and decoder see: In 0...256; 0 for none. z then need not
+  /// tell it.
+  public var classes = 0
+
   /// Dimensions of the levels of latents above z, from z2 up: at most 8, In 1...65536. None is the
   /// plain VAE.
   public var upperLatents: [Int] = []
@@ -95,6 +99,9 @@ extension VAESettings: SettingsBlock {
         "objective", \.objective, .choice,
         "the lower bound that is maximised: the ELBO, a mean over the samples, or the "
           + "importance-weighted bound of all k"),
+      Field(
+        "classes", \.classes, .integer(in: 0...256),
+        "classes of images whose label encoder and decoder see; 0: they see none"),
       Field(
         "upper_latents", \.upperLatents, .list(of: .integer(in: 1...65536), count: 0...8),
         "dimensions of z2, z3, …, the levels of latents above z, which then is z1"),

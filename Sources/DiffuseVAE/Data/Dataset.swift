@@ -3,14 +3,12 @@ import Foundation
 import Neural
 
 /// The images of a configuration: a training set, and held-out images where the set has some.
-/// Either may have a label, the number of a class, for each image.
+/// Either may have labels.
 public struct Dataset: Sendable {
   public let name: String
   public let shape: ImageShape
   public let training: ByteImages
   public let test: ByteImages?
-  public let trainingLabels: [UInt8]?
-  public let testLabels: [UInt8]?
   /// Of an image, in nats, of a set of known density; nil of others.
   package let entropy: Double?
 
@@ -29,20 +27,18 @@ public struct Dataset: Sendable {
     if let testBed {
       training = testBed.images(0..<10_000)
       test = testBed.images(10_000..<12_000)
-      (trainingLabels, testLabels) = (nil, nil)
     } else if settings.set == "digits" {
       let (images, labels) = try Digits.load()
-      training = images.slice(0..<1500)
-      trainingLabels = Array(labels[..<1500])
-      test = images.slice(1500..<images.count)
-      testLabels = Array(labels[1500...])
+      var all = images
+      all.labels = labels
+      training = all.slice(0..<1500)
+      test = all.slice(1500..<all.count)
     } else {
       let folder = try Self.folder(settings)
-      training = try IDX.images(at: Self.file("train", folder))
-      trainingLabels = try Self.labels("train", folder, for: training)
-      let testFile = Self.existing("t10k", "images-idx3", folder)
-      test = try testFile.map { try IDX.images(at: $0) }
-      testLabels = try test.flatMap { try Self.labels("t10k", folder, for: $0) }
+      training = try Self.images("train", at: Self.file("train", folder), folder)
+      test = try Self.existing("t10k", "images-idx3", folder).map {
+        try Self.images("t10k", at: $0, folder)
+      }
     }
     shape = ImageShape(
       height: training.height, width: training.width, channels: training.channels)
@@ -88,25 +84,30 @@ public struct Dataset: Sendable {
     existing(split, "images-idx3", folder) ?? "\(folder)/\(split)-images-idx3-ubyte"
   }
 
-  /// The labels beside the images, when there are any: there must be one for each image.
-  private static func labels(
-    _ split: String, _ folder: String, for images: ByteImages
-  ) throws -> [UInt8]? {
-    guard let path = existing(split, "labels-idx1", folder) else { return nil }
+  /// The images of a file, with the labels beside it, when there are any: there must be one for each
+  /// image.
+  private static func images(
+    _ split: String, at path: String, _ folder: String
+  ) throws -> ByteImages {
+    var images = try IDX.images(at: path)
+    guard let path = existing(split, "labels-idx1", folder) else { return images }
     let labels = try IDX.labels(at: path)
     guard labels.count == images.count else {
       throw UserError("\(path): \(labels.count) labels for \(images.count) images")
     }
-    return labels
+    images.labels = labels
+    return images
   }
 }
 
 extension ByteImages {
   package func slice(_ range: Range<Int>) -> ByteImages {
     let size = height * width * channels
-    return ByteImages(
+    var slice = ByteImages(
       count: range.count, height: height, width: width, channels: channels,
       bytes: Array(bytes[range.lowerBound * size..<range.upperBound * size]))
+    slice.labels = labels.map { Array($0[range]) }
+    return slice
   }
 
   /// The numbers of `count` of the images, or of all if there are fewer, spread evenly: a set may
@@ -114,6 +115,11 @@ extension ByteImages {
   package func spread(_ count: Int) -> [Int] {
     let taken = min(count, self.count)
     return (0..<taken).map { $0 * self.count / taken }
+  }
+
+  /// The classes of images, by their numbers; nil where they are not known.
+  package func labels(_ indices: some Collection<Int>) -> [Int]? {
+    labels.map { labels in indices.map { Int(labels[$0]) } }
   }
 
   /// Images by their numbers, `[indices, height·width·channels]` in [0, 1].

@@ -13,22 +13,21 @@ public protocol Denoiser: Parameterized {
 
   /// - Parameters:
   ///   - x: `[batch, pixels]`
-  ///   - condition: `[batch, pixels]`; nil exactly when the network was made without one.
   ///   - timesteps: one for each image.
   ///   - dropout: of the blocks' hidden layers, in training.
   func forward(
-    _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
+    _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals)
 
   /// The output of ``forward(_:condition:timesteps:dropout:)`` alone, without dropout, of images
   /// that are all at one time. Some samplers ask between two timesteps.
-  func predict(_ x: Matrix, condition: Matrix?, timestep: Double) -> Matrix
+  func predict(_ x: Matrix, condition: Condition, timestep: Double) -> Matrix
 
   /// The output of ``predict(_:condition:timestep:)`` and `vᵀ ∂output/∂x`, image by image.
   ///
   /// - Parameter v: `[batch, pixels]`
   func vectorJacobianProduct(
-    _ v: Matrix, at x: Matrix, condition: Matrix?, timestep: Double
+    _ v: Matrix, at x: Matrix, condition: Condition, timestep: Double
   ) -> (output: Matrix, product: Matrix)
 
   /// Adds the derivatives of the loss, whose derivative by the output is `dOutput`. Inputs are
@@ -41,7 +40,7 @@ extension Denoiser {
   public static var drawnTogether: Int { 64 }
 
   /// At the nearest timestep.
-  public func predict(_ x: Matrix, condition: Matrix?, timestep: Double) -> Matrix {
+  public func predict(_ x: Matrix, condition: Condition, timestep: Double) -> Matrix {
     let timesteps = [Int](repeating: Int(timestep.rounded()), count: x.rows)
     return forward(x, condition: condition, timesteps: timesteps, dropout: nil).output
   }
@@ -59,16 +58,18 @@ package protocol ConfiguredDenoiser: Denoiser {
 protocol LearnedDenoiser: ConfiguredDenoiser {
   /// - Parameters:
   ///   - conditional: whether it also sees x̂0.
+  ///   - conditionFeatures: numbers that it sees with the time.
   ///   - timesteps: T.
   init(
-    _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, timesteps: Int,
-    seed: UInt64)
+    _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, conditionFeatures: Int,
+    timesteps: Int, seed: UInt64)
 }
 
 extension LearnedDenoiser {
   package init(_ configuration: Configuration, shape: ImageShape) {
     self.init(
       configuration.denoiser, shape: shape, conditional: configuration.diffusion.condition,
+      conditionFeatures: configuration.conditionFeatures,
       timesteps: configuration.diffusion.steps,
       seed: Stage.denoiser.seed(configuration.training.seed))
   }

@@ -30,7 +30,7 @@ extension Matrix: Vector {
 struct DiffusionProcess: Sendable {
   let schedule: NoiseSchedule
   let formulation: Formulation
-  let conditional: Bool
+  let conditioning: Conditioning
   let target: PredictionTarget
   let clips: Bool
 
@@ -43,7 +43,7 @@ struct DiffusionProcess: Sendable {
     self.schedule = schedule
     target = settings.target
     formulation = settings.formulation
-    conditional = settings.condition
+    conditioning = Conditioning(settings)
     clips = settings.clip
     lossWeights = settings.loss.factors(
       of: settings.target, along: schedule, gamma: settings.gamma)
@@ -77,21 +77,38 @@ struct DiffusionProcess: Sendable {
     return y0
   }
 
+  /// What the network is shown of a noisy batch.
+  ///
+  /// - Parameter withheld: of each row; nil for nothing.
+  func shown(
+    _ y: Matrix, _ known: Known, withheld: [Conditioning.Parts]? = nil
+  ) -> (x: Matrix, condition: Condition) {
+    let (reconstruction, condition) = conditioning.shown(
+      known, rows: y.rows, withheld: withheld)
+    return (formulation.networkInput(y, reconstruction), condition)
+  }
+
   /// The network's estimate of y0 for a batch at one level.
   ///
+  /// - Parameter guidance: w of classifier-free guidance.
   /// - Throws: ``UserError`` when it is not finite, which clipping would turn into white pixels.
   func denoise(
-    _ y: Matrix, at level: Level, _ network: any Denoiser, _ reconstruction: Matrix?
+    _ y: Matrix, at level: Level, _ network: any Denoiser, _ known: Known, guidance: Double = 0
   ) throws -> Matrix {
-    let output = network.predict(
-      formulation.networkInput(y, reconstruction), condition: conditional ? reconstruction : nil,
-      timestep: level.timestep)
     let recovery = target.recovery(at: level)
-    let y0 = Matrix.combine(recovery.x, y, recovery.output, output)
+    func estimate(withholding parts: Conditioning.Parts?) -> Matrix {
+      let (x, condition) = shown(
+        y, known, withheld: parts.map { [Conditioning.Parts](repeating: $0, count: y.rows) })
+      let output = network.predict(x, condition: condition, timestep: level.timestep)
+      return Matrix.combine(recovery.x, y, recovery.output, output)
+    }
+    let y0 = Guidance.estimate(weight: guidance, conditional: estimate(withholding: nil)) {
+      estimate(withholding: conditioning.withholdable)
+    }
     guard y0.isFinite else {
       throw UserError("the denoiser's output is not finite at timestep \(Int(level.timestep))")
     }
-    return clipped(y0, reconstruction)
+    return clipped(y0, known.reconstruction)
   }
 
   /// An estimate of y0 in the range of the data, if samplers are to clip.

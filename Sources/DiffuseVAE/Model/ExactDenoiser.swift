@@ -19,17 +19,17 @@ struct ExactDenoiser: ConfiguredDenoiser {
   }
 
   func forward(
-    _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
+    _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
   ) -> (output: Matrix, residuals: Int) {
     (answer(x, timesteps.map { Double($0) }).output, 0)
   }
 
-  func predict(_ x: Matrix, condition: Matrix?, timestep: Double) -> Matrix {
+  func predict(_ x: Matrix, condition: Condition, timestep: Double) -> Matrix {
     answer(x, [Double](repeating: timestep, count: x.rows)).output
   }
 
   func vectorJacobianProduct(
-    _ v: Matrix, at x: Matrix, condition: Matrix?, timestep: Double
+    _ v: Matrix, at x: Matrix, condition: Condition, timestep: Double
   ) -> (output: Matrix, product: Matrix) {
     let (output, product) = answer(x, [Double](repeating: timestep, count: x.rows), v)
     return (output, product ?? v)

@@ -59,8 +59,8 @@ extension VAESettings {
   /// - Parameter pixels: numbers in one image.
   func footprint(pixels: Int) -> Footprint {
     var footprint = Footprint()
-    footprint.addMLP([pixels] + hidden + [2 * latent])
-    footprint.addMLP([latent] + hidden.reversed() + [pixels], draws: samples)
+    footprint.addMLP([pixels + classes] + hidden + [2 * latent])
+    footprint.addMLP([latent + classes] + hidden.reversed() + [pixels], draws: samples)
     footprint.residualsPerImage += 3 * pixels * samples
     for (below, above) in levels {
       footprint.addMLP([below] + upperHidden + [2 * above], draws: samples)
@@ -114,12 +114,15 @@ extension DenoiserSettings {
 }
 
 extension DenoiserSettings {
-  /// - Parameters: as of ``LearnedDenoiser/init(_:shape:conditional:timesteps:seed:)``.
-  func footprint(shape: ImageShape, conditional: Bool, timesteps: Int) -> Footprint {
+  /// - Parameters: as of ``LearnedDenoiser/init(_:shape:conditional:conditionFeatures:timesteps:seed:)``.
+  func footprint(
+    shape: ImageShape, conditional: Bool, conditionFeatures: Int, timesteps: Int
+  ) -> Footprint {
     var footprint = Footprint()
     let inputs = conditional ? 2 : 1
     if kind != .exact {
       footprint.addMLP([features, embedding, embedding])
+      if conditionFeatures > 0 { footprint.addMLP([conditionFeatures, embedding]) }
       footprint.constants = timesteps * features
     }
     switch kind {
@@ -142,7 +145,8 @@ extension Configuration {
     case .prior: prior.footprint(latents: vae.latent)
     case .denoiser, .consistency:
       denoiser.footprint(
-        shape: shape, conditional: diffusion.condition, timesteps: diffusion.steps)
+        shape: shape, conditional: diffusion.condition, conditionFeatures: conditionFeatures,
+        timesteps: diffusion.steps)
     }
   }
 

@@ -30,7 +30,7 @@ package struct LatentDiffusion: Sendable {
   func latents(from noise: Matrix) throws -> Matrix {
     let start = noise.columns(at: latents.active)
     let z = try ddim(from: start, through: levels) { y, level in
-      try process.denoise(y, at: level, network, nil)
+      try process.denoise(y, at: level, network, .nothing)
     }
     return latents.restored(z, inactive: noise)
   }
@@ -82,6 +82,6 @@ extension PriorSettings {
   func footprint(latents: Int) -> Footprint {
     denoiser.footprint(
       shape: ImageShape(height: 1, width: latents, channels: 1), conditional: false,
-      timesteps: diffusion.steps)
+      conditionFeatures: 0, timesteps: diffusion.steps)
   }
 }

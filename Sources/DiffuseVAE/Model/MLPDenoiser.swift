@@ -24,20 +24,23 @@ public struct MLPDenoiser: LearnedDenoiser {
   }
 
   package init(
-    _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, timesteps: Int,
-    seed: UInt64
+    _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, conditionFeatures: Int,
+    timesteps: Int, seed: UInt64
   ) {
     self.init(
-      settings, pixels: shape.count, conditional: conditional, timesteps: timesteps, seed: seed)
+      settings, pixels: shape.count, conditional: conditional,
+      conditionFeatures: conditionFeatures, timesteps: timesteps, seed: seed)
   }
 
   init(
-    _ settings: DenoiserSettings, pixels: Int, conditional: Bool, timesteps: Int, seed: UInt64
+    _ settings: DenoiserSettings, pixels: Int, conditional: Bool, conditionFeatures: Int = 0,
+    timesteps: Int, seed: UInt64
   ) {
     var source = ParameterSource(seed: seed)
     let (width, embedding) = (settings.width, settings.embedding)
     time = TimeEmbedding(
-      timesteps: timesteps, features: settings.features, width: embedding, &source)
+      timesteps: timesteps, features: settings.features, condition: conditionFeatures,
+      width: embedding, &source)
     input = Linear(conditional ? 2 * pixels : pixels, width, &source)
     blocks = []
     for _ in 0..<settings.blocks {
@@ -47,16 +50,16 @@ public struct MLPDenoiser: LearnedDenoiser {
   }
 
   public func forward(
-    _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
+    _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals) {
-    forward(x, condition, time.forward(timesteps), dropout)
+    forward(x, condition.image, time.forward(timesteps, condition.features), dropout)
   }
 
   private func forward(
-    _ x: Matrix, _ condition: Matrix?, _ time: (e: Matrix, residuals: TimeEmbedding.Residuals),
+    _ x: Matrix, _ image: Matrix?, _ time: (e: Matrix, residuals: TimeEmbedding.Residuals),
     _ dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals) {
-    let inputs = condition.map { x.joined($0) } ?? x
+    let inputs = image.map { x.joined($0) } ?? x
     var h = input(inputs)
     var blockResiduals: [ModulatedBlock.Residuals] = []
     for (i, block) in blocks.enumerated() {
@@ -72,18 +75,19 @@ public struct MLPDenoiser: LearnedDenoiser {
     )
   }
 
-  /// What the time makes is made once, for all images.
-  public func predict(_ x: Matrix, condition: Matrix?, timestep: Double) -> Matrix {
-    let e = time(timestep, rows: 1)
-    var h = input(condition.map { x.joined($0) } ?? x)
+  /// What the time makes alone is made once, for all images.
+  public func predict(_ x: Matrix, condition: Condition, timestep: Double) -> Matrix {
+    let e = time(timestep, rows: condition.features?.rows ?? 1, condition.features)
+    var h = input(condition.image.map { x.joined($0) } ?? x)
     for block in blocks { h = block(h, e) }
     return output(LayerNorm()(h))
   }
 
   public func vectorJacobianProduct(
-    _ v: Matrix, at x: Matrix, condition: Matrix?, timestep: Double
+    _ v: Matrix, at x: Matrix, condition: Condition, timestep: Double
   ) -> (output: Matrix, product: Matrix) {
-    var (output, residuals) = forward(x, condition, time.forward(timestep, rows: x.rows), nil)
+    var (output, residuals) = forward(
+      x, condition.image, time.forward(timestep, rows: x.rows, condition.features), nil)
     var unused = Gradients(of: self)
     let dh = backwardToFirst(v, &residuals, &unused).dh
     return (output, input.backward(dh, residuals.input, &unused).columns(0..<x.columns))

@@ -48,7 +48,8 @@ extension PosteriorVariance {
     seed: UInt64, threads: Int
   ) throws {
     let network = network.prepared(training: false)
-    let pixels = images.pixels(images.spread(Self.images))
+    let chosen = images.spread(Self.images)
+    let pixels = images.pixels(chosen)
     let rows = 0..<pixels.rows
     let together = type(of: network).drawnTogether
     // Other numbers than any of training or of its evaluation, whose steps are from -1 up.
@@ -56,10 +57,12 @@ extension PosteriorVariance {
       RandomStream(seed: seed, purpose: purpose, step: -2 - number).normal(
         rows: rows, columns: columns)
     }
-    let reconstruction = vae.map {
-      $0.reconstruction($0.encode(pixels).sample(noise(.latentNoise, 0, columns: $0.latent)))
+    let labels = images.labels(chosen)
+    let z = vae.map {
+      $0.encode(pixels, labels: labels).sample(noise(.latentNoise, 0, columns: $0.latent))
     }
-    let y0 = process.formulation.chain(fromImage: pixels.affine(2, -1), reconstruction)
+    let known = Known(vae, z: z, labels: labels)
+    let y0 = process.formulation.chain(fromImage: pixels.affine(2, -1), known.reconstruction)
     let schedule = process.schedule
     let timesteps = try schedule.timesteps(count: min(Self.places, schedule.steps))
     let errors = try concurrently(timesteps.count, threads: threads) { place in
@@ -68,8 +71,7 @@ extension PosteriorVariance {
         y0, noise: noise(.diffusionNoise, place, columns: y0.columns),
         levels: [Level](repeating: level, count: y0.rows))
       let sum = try rows.parts(of: together).reduce(0.0) { sum, part in
-        var error = try process.denoise(
-          y.rows(part), at: level, network, reconstruction?.rows(part))
+        var error = try process.denoise(y.rows(part), at: level, network, known.rows(part))
         error.add(-1, y0.rows(part))
         return sum + error.squaredNorm
       }

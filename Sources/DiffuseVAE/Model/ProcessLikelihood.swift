@@ -8,19 +8,14 @@ extension DiffusionProcess {
   ///
   /// - Throws: ``UserError`` when they are not finite.
   func denoise(
-    _ y: Matrix, at levels: [Level], _ network: any Denoiser, _ reconstruction: Matrix?
+    _ y: Matrix, at levels: [Level], _ network: any Denoiser, _ known: Known
   ) throws -> Matrix {
+    let (x, condition) = shown(y, known)
     let (output, _) = network.forward(
-      formulation.networkInput(y, reconstruction), condition: conditional ? reconstruction : nil,
-      timesteps: levels.map { Int($0.timestep) }, dropout: nil)
-    let recoveries = levels.map(target.recovery)
-    var y0 = y
-    y0.scaleRows(
-      recoveries.map { Float($0.x) }, adding: recoveries.map { Float($0.output) }, output)
+      x, condition: condition, timesteps: levels.map { Int($0.timestep) }, dropout: nil)
+    let y0 = original(y, output, levels: levels)
     try Self.check(y0)
-    guard clips else { return y0 }
-    let image = formulation.image(fromChain: y0, reconstruction).clamped(to: -1...1)
-    return formulation.chain(fromImage: image, reconstruction)
+    return clipped(y0, known.reconstruction)
   }
 
   /// The network's estimate of y0 for a batch at one level, never clipped, and `vᵀ ∂y0/∂y`, image by
@@ -28,11 +23,11 @@ extension DiffusionProcess {
   ///
   /// - Throws: ``UserError`` when either is not finite.
   func vectorJacobianProduct(
-    _ v: Matrix, at y: Matrix, _ level: Level, _ network: any Denoiser, _ reconstruction: Matrix?
+    _ v: Matrix, at y: Matrix, _ level: Level, _ network: any Denoiser, _ known: Known
   ) throws -> (y0: Matrix, product: Matrix) {
+    let (x, condition) = shown(y, known)
     let (output, product) = network.vectorJacobianProduct(
-      v, at: formulation.networkInput(y, reconstruction),
-      condition: conditional ? reconstruction : nil, timestep: level.timestep)
+      v, at: x, condition: condition, timestep: level.timestep)
     let recovery = target.recovery(at: level)
     let y0 = Matrix.combine(recovery.x, y, recovery.output, output)
     let byY = Matrix.combine(recovery.x, v, recovery.output, product)

@@ -2,24 +2,31 @@ import Neural
 import RealModule
 
 /// Turns a timestep into features: sinusoids (Vaswani et al. 2017, §3.5; Ho et al. 2020), then two
-/// linear layers with SiLU after each.
+/// linear layers with SiLU after each. What else is to steer the network joins before the last SiLU,
+/// by a linear layer of its own.
 struct TimeEmbedding: Parameterized {
   var layers: MLP
+  var condition: Linear?  // if there is anything else
   let table: Matrix  // [timesteps, features]: first the cosines, then the sines
   private let frequencies: [Double]  // half as many: 10000^(-k/half)
   let width: Int  // of the embedding
 
   struct Residuals: Sendable {
     let mlp: MLP.Residuals
+    let features: Matrix?
     let sum: Matrix  // before the last SiLU
   }
 
   /// - Parameters:
   ///   - timesteps: T; t is in 0…T-1.
   ///   - features: number of sinusoids, even.
+  ///   - condition: numbers that join.
   ///   - width: of the embedding.
-  init(timesteps: Int, features: Int, width: Int, _ source: inout ParameterSource) {
+  init(
+    timesteps: Int, features: Int, condition: Int, width: Int, _ source: inout ParameterSource
+  ) {
     layers = MLP([features, width, width], &source)
+    self.condition = condition > 0 ? Linear(condition, width, &source) : nil
     self.width = width
     let half = features / 2
     let frequencies = (0..<half).map { Double.pow(10_000, -Double($0) / Double(half)) }
@@ -34,30 +41,40 @@ struct TimeEmbedding: Parameterized {
   }
 
   /// The embedding of one time, which may lie between two timesteps, for every row.
-  func callAsFunction(_ timestep: Double, rows: Int) -> Matrix {
-    forward(timestep, rows: rows).e
+  ///
+  /// - Parameter condition: `[rows, condition]`
+  func callAsFunction(_ timestep: Double, rows: Int, _ condition: Matrix?) -> Matrix {
+    forward(timestep, rows: rows, condition).e
   }
 
   /// The same.
   ///
   /// - Returns: `[rows, width]`
-  func forward(_ timestep: Double, rows: Int) -> (e: Matrix, residuals: Residuals) {
+  func forward(
+    _ timestep: Double, rows: Int, _ condition: Matrix?
+  ) -> (e: Matrix, residuals: Residuals) {
     let features = Self.sinusoids(timestep, frequencies)
-    return forward(Matrix(rows, features.count, (0..<rows).flatMap { _ in features }))
+    return forward(Matrix(rows, features.count, (0..<rows).flatMap { _ in features }), condition)
   }
 
   /// - Returns: `[timesteps.count, width]`
-  func forward(_ timesteps: [Int]) -> (e: Matrix, residuals: Residuals) {
-    forward(table.rows(at: timesteps))
+  func forward(_ timesteps: [Int], _ condition: Matrix?) -> (e: Matrix, residuals: Residuals) {
+    forward(table.rows(at: timesteps), condition)
   }
 
-  private func forward(_ features: Matrix) -> (e: Matrix, residuals: Residuals) {
-    let (sum, residuals) = layers.forward(features)
-    return (SiLU()(sum), Residuals(mlp: residuals, sum: sum))
+  private func forward(
+    _ features: Matrix, _ seen: Matrix?
+  ) -> (e: Matrix, residuals: Residuals) {
+    var (sum, residuals) = layers.forward(features)
+    if let condition, let seen { sum.add(condition(seen)) }
+    return (SiLU()(sum), Residuals(mlp: residuals, features: seen, sum: sum))
   }
 
   func backward(_ de: Matrix, _ residuals: Residuals, _ gradients: inout Gradients) {
     let dSum = SiLU().backward(de, residuals.sum, &gradients)
+    if let condition, let seen = residuals.features {
+      condition.backwardFromData(dSum, seen, &gradients)
+    }
     layers.backwardFromData(dSum, residuals.mlp, &gradients)
   }
 
@@ -65,5 +82,6 @@ struct TimeEmbedding: Parameterized {
     _ path: String, _ body: (String, inout Parameter) throws -> Void
   ) rethrows {
     try layers.visit(path, body)
+    try condition?.visit(path + ".condition", body)
   }
 }

@@ -39,8 +39,8 @@ public struct UNetDenoiser: LearnedDenoiser {
   }
 
   package init(
-    _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, timesteps: Int,
-    seed: UInt64
+    _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, conditionFeatures: Int,
+    timesteps: Int, seed: UInt64
   ) {
     var source = ParameterSource(seed: seed)
     let levels = settings.levels(shape: shape)
@@ -51,7 +51,8 @@ public struct UNetDenoiser: LearnedDenoiser {
     }
     let (first, last) = (levels[0], levels[levels.count - 1])
     time = TimeEmbedding(
-      timesteps: timesteps, features: settings.features, width: settings.embedding, &source)
+      timesteps: timesteps, features: settings.features, condition: conditionFeatures,
+      width: settings.embedding, &source)
     input = Convolution3x3(
       conditional ? 2 * shape.channels : shape.channels, first.channels, on: first.map, &source)
     encoder = levels.map { block($0.above, $0.channels, $0) }
@@ -65,16 +66,16 @@ public struct UNetDenoiser: LearnedDenoiser {
   }
 
   public func forward(
-    _ x: Matrix, condition: Matrix?, timesteps: [Int], dropout: Dropout?
+    _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals) {
-    forward(x, condition, time.forward(timesteps), dropout)
+    forward(x, condition.image, time.forward(timesteps, condition.features), dropout)
   }
 
   private func forward(
-    _ x: Matrix, _ condition: Matrix?, _ time: (e: Matrix, residuals: TimeEmbedding.Residuals),
+    _ x: Matrix, _ image: Matrix?, _ time: (e: Matrix, residuals: TimeEmbedding.Residuals),
     _ dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals) {
-    let inputs = inputs(x, condition)
+    let inputs = inputs(x, image)
     let (levels, layers) = (encoder.count, encoder.count + 1 + decoder.count)
     var blocks: [ConvolutionalBlock.Residuals] = []
     var outputs: [Matrix] = []
@@ -95,16 +96,16 @@ public struct UNetDenoiser: LearnedDenoiser {
     )
   }
 
-  public func predict(_ x: Matrix, condition: Matrix?, timestep: Double) -> Matrix {
-    let e = time(timestep, rows: x.rows)
-    let h = walk(inputs(x, condition)) { block, h, skip in block(h, beside: skip, e) }
+  public func predict(_ x: Matrix, condition: Condition, timestep: Double) -> Matrix {
+    let e = time(timestep, rows: x.rows, condition.features)
+    let h = walk(inputs(x, condition.image)) { block, h, skip in block(h, beside: skip, e) }
     return output(norm(h)).reshaped(columns: x.columns)
   }
 
   /// `[x, x̂0]` for every pixel.
-  private func inputs(_ x: Matrix, _ condition: Matrix?) -> Matrix {
+  private func inputs(_ x: Matrix, _ image: Matrix?) -> Matrix {
     let maps = x.reshaped(columns: output.outputs)
-    return condition.map { maps.joined($0.reshaped(columns: output.outputs)) } ?? maps
+    return image.map { maps.joined($0.reshaped(columns: output.outputs)) } ?? maps
   }
 
   /// The way from the inputs to the last norm, `through` every block: down the encoder, through the
@@ -125,9 +126,10 @@ public struct UNetDenoiser: LearnedDenoiser {
   }
 
   public func vectorJacobianProduct(
-    _ v: Matrix, at x: Matrix, condition: Matrix?, timestep: Double
+    _ v: Matrix, at x: Matrix, condition: Condition, timestep: Double
   ) -> (output: Matrix, product: Matrix) {
-    let (output, residuals) = forward(x, condition, time.forward(timestep, rows: x.rows), nil)
+    let (output, residuals) = forward(
+      x, condition.image, time.forward(timestep, rows: x.rows, condition.features), nil)
     var unused = Gradients(of: self)
     let dh = backwardToFirst(v, residuals, &unused).dh
     let dInputs = input.backward(dh, residuals.input, &unused)

@@ -12,13 +12,16 @@ public struct VAE: Parameterized {
   var logVariance: Parameter?  // [1, 1], ln of the variance of every pixel (Gaussian)
   var upper: [LatentLevel] = []  // from z1 to z2, from z2 to z3, …
   let likelihood: Likelihood
+  /// 0 if it is not told the images' classes.
+  let classes: Int
 
   /// - Parameter pixels: numbers in one image.
   public init(_ settings: VAESettings, pixels: Int, seed: UInt64) {
     var source = ParameterSource(seed: seed)
     let hidden = settings.hidden
-    encoder = MLP([pixels] + hidden + [2 * settings.latent], &source)
-    decoder = MLP([settings.latent] + hidden.reversed() + [pixels], &source)
+    classes = settings.classes
+    encoder = MLP([pixels + classes] + hidden + [2 * settings.latent], &source)
+    decoder = MLP([settings.latent + classes] + hidden.reversed() + [pixels], &source)
     likelihood = settings.likelihood
     // Starts at a standard deviation of 0.22, about that of an image's pixels.
     logVariance = likelihood == .gaussian ? source.constant(1, 1, -3) : nil
@@ -31,20 +34,31 @@ public struct VAE: Parameterized {
   }
 
   /// Dimensions of z.
-  public var latent: Int { decoder.inputs }
+  public var latent: Int { decoder.inputs - classes }
+
+  /// x or z as the networks see them, where there are classes with the label, one-hot, beside it.
+  func labelled(_ rows: Matrix, _ labels: [Int]?) -> Matrix {
+    classes == 0 ? rows : rows.joined(oneHot(labels, of: classes, rows: rows.rows))
+  }
 
   /// q(z|x) for every image of `[batch, pixels]`.
-  public func encode(_ pixels: Matrix) -> DiagonalGaussian { DiagonalGaussian(encoder(pixels)) }
+  ///
+  /// - Parameter labels: the images' classes, of use where the VAE is told them.
+  public func encode(_ pixels: Matrix, labels: [Int]?) -> DiagonalGaussian {
+    DiagonalGaussian(encoder(labelled(pixels, labels)))
+  }
 
   /// The mean image for every row of `[batch, latent]`, pixels in [0, 1] (Bernoulli) or near it
   /// (Gaussian).
-  public func decode(_ z: Matrix) -> Matrix {
-    let output = decoder(z)
+  public func decode(_ z: Matrix, labels: [Int]?) -> Matrix {
+    let output = decoder(labelled(z, labels))
     return likelihood == .bernoulli ? output.sigmoid() : output
   }
 
   /// x̂0 in the range of the diffusion's data, [-1, 1].
-  public func reconstruction(_ z: Matrix) -> Matrix { decode(z).affine(2, -1) }
+  public func reconstruction(_ z: Matrix, labels: [Int]?) -> Matrix {
+    decode(z, labels: labels).affine(2, -1)
+  }
 
   public mutating func visit(
     _ path: String, _ body: (String, inout Parameter) throws -> Void

@@ -27,12 +27,14 @@ extension VAE {
 
   /// - Parameters:
   ///   - pixels: `[batch, pixels]` in [0, 1].
+  ///   - labels: the images' classes, of use where the VAE is told them.
   ///   - noise: `[batch·draws, noiseColumns]`, draws of N(0, 1).
-  func forward(_ pixels: Matrix, noise: Matrix) -> Residuals {
+  func forward(_ pixels: Matrix, labels: [Int]? = nil, noise: Matrix) -> Residuals {
     let draws = noise.rows / max(pixels.rows, 1)
-    let (encoding, encodingResiduals) = encoder.forward(pixels)
+    let (encoding, encodingResiduals) = encoder.forward(labelled(pixels, labels))
     let chain = chain(from: DiagonalGaussian(encoding).repeated(draws), noise: noise)
-    let (output, decodingResiduals) = decoder.forward(chain.latents[0])
+    let ofDraws = labels.map { $0.flatMap { [Int](repeating: $0, count: draws) } }
+    let (output, decodingResiduals) = decoder.forward(labelled(chain.latents[0], ofDraws))
     return Residuals(
       draws: draws, chain: chain, encoding: encodingResiduals, decoding: decodingResiduals,
       likelihood: likelihoods(output, pixels))
@@ -47,7 +49,8 @@ extension VAE {
   ) {
     var dOutput = residuals.likelihood.byOutput
     dOutput.scaleRows(weights.map { Float(scale * $0) })
-    let dz = decoder.backward(dOutput, residuals.decoding, &gradients)
+    var dz = decoder.backward(dOutput, residuals.decoding, &gradients)
+    if classes > 0 { dz = dz.columns(0..<latent) }
     let dEncoding = backward(
       residuals.chain, dz1: dz, weights: weights.map { scale * $0 }, divergence, &gradients)
     encoder.backwardFromData(

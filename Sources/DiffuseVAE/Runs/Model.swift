@@ -140,9 +140,9 @@ extension Model {
   /// The latents, means of q(z|x), of some images of the model's data set: held-out ones where the
   /// set has any.
   ///
-  /// - Returns: `[count, latent]`
+  /// - Returns: `[count, latent]`, and the images' classes where these are known.
   /// - Throws: ``UserError`` when there are no such images, or the model has no VAE.
-  public func encode(held first: Int, count: Int) throws -> Matrix {
+  public func encode(held first: Int, count: Int) throws -> (z: Matrix, labels: [Int]?) {
     guard let vae else { throw UserError("formulation none has no VAE to encode images") }
     let data = try Dataset(configuration.data)
     guard data.shape == shape else {
@@ -156,7 +156,9 @@ extension Model {
         \(count) from \(first) are asked for
         """)
     }
-    return vae.encode(images.pixels(first..<first + count)).mean
+    let range = first..<first + count
+    let labels = images.labels(range)
+    return (vae.encode(images.pixels(range), labels: labels).mean, labels)
   }
 }
 

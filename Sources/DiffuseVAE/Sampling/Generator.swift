@@ -10,6 +10,9 @@ public struct SamplingOptions: Sendable {
   /// Scales how far z lies from the mean of its prior: of the component it is drawn from, if that
   /// is a mixture.
   public var temperature = 1.0
+  /// The class that is asked for, of a model that has classes; nil to ask for all in turn, image i
+  /// for i modulo their number.
+  public var label: Int?
   public var seed: UInt64 = 0
   /// Images that go through the network together; nil is as many as suit it. Changes speed and
   /// memory, and the last bits. With `rk45` each goes alone, whatever this is.
@@ -33,6 +36,8 @@ struct Draft: Sendable {
   var z: Matrix?
   /// y_T, `[1, pixels]`.
   var start: Matrix
+  /// The class that a model with classes is asked for.
+  var label = 0
   /// The address of the noise that stochastic samplers add.
   var noise: Int
 }
@@ -68,6 +73,20 @@ public struct Generator: Sendable {
     }
     guard options.temperature.isFinite, options.temperature >= 0 else {
       throw UserError("temperature is \(options.temperature); it must be a number from 0 up")
+    }
+    let classes = model.configuration.classes
+    if let label = options.label, !(0..<classes).contains(label) {
+      throw UserError(
+        classes == 0
+          ? "the run's model has no classes, and so no label to ask for"
+          : "label is \(label); the run's model has classes 0...\(classes - 1)")
+    }
+    guard options.guidanceWeight == 0 || !model.process.conditioning.withholdable.isEmpty else {
+      throw UserError(
+        """
+        guidance takes a model that also knows what to say without its condition: train with \
+        diffusion.drop_reconstruction, drop_latent or drop_label above 0
+        """)
     }
     let together = options.batch ?? model.configuration.denoiser.kind.network.drawnTogether
     guard (1...65536).contains(together) else {
@@ -111,6 +130,16 @@ public struct Generator: Sendable {
     try checkMemory(bytes: images + batches, "drawing \(count) images, \(batch) at a time,")
   }
 
+  /// The classes that the first images of the seed are asked to be of; nil for a model without
+  /// classes.
+  package func labels(count: Int) -> [Int]? {
+    model.configuration.classes == 0 ? nil : (0..<count).map(label)
+  }
+
+  private func label(_ index: Int) -> Int {
+    options.label ?? index % max(1, model.configuration.classes)
+  }
+
   /// What decides the images `indices` of the seed.
   func drafts(_ indices: [Int]) throws -> [Draft] {
     let z = try model.vae.map { vae in
@@ -124,12 +153,15 @@ public struct Generator: Sendable {
   }
 
   /// The same, of given z, `[indices, latent]`.
-  func drafts(_ indices: [Int], z: Matrix?) -> [Draft] {
+  ///
+  /// - Parameter labels: theirs, if not those that the options say.
+  func drafts(_ indices: [Int], z: Matrix?, labels: [Int]? = nil) -> [Draft] {
     let starts = RandomStream(seed: options.seed, purpose: .start)
     return indices.enumerated().map { place, index in
       Draft(
         z: z?.rows(place..<place + 1),
-        start: starts.normal(rows: [index], columns: model.shape.count), noise: index)
+        start: starts.normal(rows: [index], columns: model.shape.count),
+        label: labels?[place] ?? label(index), noise: index)
     }
   }
 
@@ -138,7 +170,8 @@ public struct Generator: Sendable {
       throw UserError("formulation none has no VAE and no reconstructions")
     }
     return try inBatches(drafts.map(\.noise)) { places in
-      let images = vae.decode(.stacked(places.compactMap { drafts[$0].z }))
+      let images = vae.decode(
+        .stacked(places.compactMap { drafts[$0].z }), labels: places.map { drafts[$0].label })
       guard images.isFinite else { throw UserError("the VAE's output is not finite") }
       return images.clamped(to: 0...1)
     }
@@ -157,13 +190,17 @@ public struct Generator: Sendable {
   /// The whole second stage for one batch.
   private func refine(_ drafts: [Draft], _ network: any Denoiser) throws -> Matrix {
     let process = model.process
-    let reconstruction = model.vae.map { $0.reconstruction(.stacked(drafts.compactMap(\.z))) }
+    let known = Known(
+      model.vae, z: model.vae.map { _ in .stacked(drafts.compactMap(\.z)) },
+      labels: drafts.map(\.label))
     let start = Matrix.stacked(drafts.map(\.start))
     let addresses = drafts.map(\.noise)
+    let guidance = options.settings.guidance
     var evaluations = 0
     func denoise(_ y: Matrix, _ level: Level) throws -> Matrix {
-      evaluations += 1
-      return try process.denoise(y, at: level, network, reconstruction)
+      let weight = guidance.weight(at: level, steps: process.schedule.steps)
+      evaluations += weight == 0 ? 1 : 2
+      return try process.denoise(y, at: level, network, known, guidance: weight)
     }
     func noise(_ step: Int) -> Matrix {
       RandomStream(seed: options.seed, purpose: .reverseNoise, step: step).normal(
@@ -173,7 +210,7 @@ public struct Generator: Sendable {
       from: start, through: levels, level: process.schedule.level(noiseShare:),
       uncertainty: { model.posteriorVariance?($0) ?? 0 }, denoise: denoise, noise: noise)
     tally.add(evaluations)
-    return process.formulation.image(fromChain: y0, reconstruction).affine(0.5, 0.5)
+    return process.formulation.image(fromChain: y0, known.reconstruction).affine(0.5, 0.5)
       .clamped(to: 0...1)
   }
 

@@ -45,7 +45,8 @@ extension Model {
       values += try concurrently(group.count, threads: threads) { place in
         let number = group.lowerBound + place
         let image = binarise.drawn(heldOut: images.pixels([number]), [number])
-        return vae.importanceWeightedBound(of: image, number, samples: samples, seed: seed)
+        return vae.importanceWeightedBound(
+          of: image, label: images.labels([number])?[0], number, samples: samples, seed: seed)
       }
       progress(values.count)
     }
@@ -70,18 +71,20 @@ extension VAE {
   ///
   /// - Parameters:
   ///   - image: x, `[1, pixels]`.
+  ///   - label: its class, of use where the VAE is told it.
   ///   - number: the address of its noise.
   func importanceWeightedBound(
-    of image: Matrix, _ number: Int, samples: Int, seed: UInt64
+    of image: Matrix, label: Int? = nil, _ number: Int, samples: Int, seed: UInt64
   ) -> Double {
-    let posterior = encode(image)
+    let posterior = encode(image, labels: label.map { [$0] })
     var total = LogSum()
     for (step, part) in (0..<samples).parts(of: Self.drawnTogether).enumerated() {
       let noise = RandomStream(seed: seed, purpose: .importance, step: step)
         .normal(rows: [number], columns: part.count * noiseColumns)
         .reshaped(columns: noiseColumns)
       let chain = chain(from: posterior.repeated(part.count), noise: noise)
-      let losses = negativeLogLikelihoods(decoder(chain.latents[0]), image)
+      let labels = label.map { [Int](repeating: $0, count: part.count) }
+      let losses = negativeLogLikelihoods(decoder(labelled(chain.latents[0], labels)), image)
       for (loss, ratio) in zip(losses, chain.divergences(.drawn)) { total.add(-loss - ratio) }
     }
     return total.value - .log(Double(samples))

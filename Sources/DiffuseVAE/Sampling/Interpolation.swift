@@ -63,10 +63,12 @@ extension Generator {
   /// - Parameters:
   ///   - from: latents to take for the first end of every path instead, `[pairs, latent]`.
   ///   - to: the same for the last end.
+  ///   - labels: the class of every path, if not that of the options or of its first image.
   /// - Returns: the refined frames of all paths one after the other, `[pairs · frames, pixels]` in
   ///   [0, 1], and the VAE's reconstructions of the same frames; nil without a VAE.
   public func interpolate(
-    _ interpolation: Interpolation, pairs: Int, from: Matrix? = nil, to: Matrix? = nil
+    _ interpolation: Interpolation, pairs: Int, from: Matrix? = nil, to: Matrix? = nil,
+    labels: [Int]? = nil
   ) throws -> (frames: Matrix, reconstructions: Matrix?) {
     guard model.vae != nil || interpolation.space == .xT else {
       throw UserError("formulation none has no z to interpolate; use --space xT")
@@ -77,6 +79,7 @@ extension Generator {
       var (first, last) = (ends[2 * pair], ends[2 * pair + 1])
       if let from { first.z = from.rows(pair..<pair + 1) }
       if let to { last.z = to.rows(pair..<pair + 1) }
+      if let labels, options.label == nil { first.label = labels[pair] }
       return interpolation.path(first, last)
     }
     return (try refine(drafts), model.vae == nil ? nil : try reconstructions(drafts))

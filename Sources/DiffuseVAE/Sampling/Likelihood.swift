@@ -96,33 +96,33 @@ package struct LikelihoodEstimator: Sendable {
   }
 
   private func batch(_ images: ByteImages, _ indices: [Int]) throws -> [ImageLikelihood] {
-    let pixels = images.pixels(indices)
+    let (pixels, labels) = (images.pixels(indices), images.labels(indices))
     let latents = model.vae.map { vae in
       // No step of training, nor those of other evaluations, -1 and -2.
       let noise = RandomStream(seed: options.seed, purpose: .latentNoise, step: -3)
       return vae.chain(
-        from: vae.encode(pixels), noise: noise.normal(rows: indices, columns: vae.noiseColumns))
+        from: vae.encode(pixels, labels: labels),
+        noise: noise.normal(rows: indices, columns: vae.noiseColumns))
     }
-    let reconstruction = latents.flatMap { model.vae?.reconstruction($0.latents[0]) }
+    let known = Known(model.vae, z: latents?.latents[0], labels: labels)
     let divergences = latents.flatMap { model.prior.divergences(of: $0) }
-    let flows = try flow(pixels, indices, reconstruction)
+    let flows = try flow(pixels, indices, known)
     return try indices.enumerated().map { row, index in
       ImageLikelihood(
-        bounds: try bounds(
-          images.pixels([index]), index, reconstruction?.rows(row..<row + 1)),
+        bounds: try bounds(images.pixels([index]), index, known.rows([row])),
         flow: flows[row], divergence: divergences?[row])
     }
   }
 
   /// The bounds of one image, `[1, pixels]` in [0, 1], by a decoder of bytes.
   private func bounds(
-    _ pixels: Matrix, _ index: Int, _ reconstruction: Matrix?
+    _ pixels: Matrix, _ index: Int, _ known: Known
   ) throws -> [ReverseVariance: VariationalBound] {
     let process = model.process
     let uniform = RandomStream(seed: options.seed, purpose: .chainStep)
       .uniform(rows: [index], columns: min(options.draws, levels.count))
     let chain = try DenoisedChain(
-      process.formulation.chain(fromImage: pixels.affine(2, -1), reconstruction),
+      process.formulation.chain(fromImage: pixels.affine(2, -1), known.reconstruction),
       through: levels,
       steps: ChainStep.drawn(from: levels, count: options.draws) { Double(uniform[0, $0]) },
       dimensions: pixels.columns
@@ -130,7 +130,7 @@ package struct LikelihoodEstimator: Sendable {
       try samples.indices.parts(of: Self.together).flatMap { part in
         let estimates = try process.denoise(
           .stacked(Array(samples[part])), at: Array(levels[part]), network,
-          reconstruction.map { .stacked([Matrix](repeating: $0, count: part.count)) })
+          known.rows([Int](repeating: 0, count: part.count)))
         return (0..<part.count).map { estimates.rows($0..<$0 + 1) }
       }
     } noise: {
@@ -144,7 +144,7 @@ package struct LikelihoodEstimator: Sendable {
       let bound = chain.bound {
         variance(from: $0, to: $1, uncertainty: uncertainty?($0) ?? 0)
       } decoder: { estimate, variance in
-        let means = process.formulation.image(fromChain: estimate, reconstruction).elements
+        let means = process.formulation.image(fromChain: estimate, known.reconstruction).elements
         let deviation = variance.squareRoot()
         return zip(bytes, means).reduce(0) {
           $0 - logProbability(ofByte: $1.0, mean: Double($1.1), deviation: deviation)
@@ -161,7 +161,7 @@ package struct LikelihoodEstimator: Sendable {
   /// plus the logarithm of its volume, is at most the logarithm of the bin's probability. The flow
   /// ends at the first level with noise, and an image is that sample over α.
   private func flow(
-    _ pixels: Matrix, _ indices: [Int], _ reconstruction: Matrix?
+    _ pixels: Matrix, _ indices: [Int], _ known: Known
   ) throws -> [Double] {
     let (process, size) = (model.process, pixels.columns)
     let (first, last) = (levels[levels.count - 2], levels[0])
@@ -170,7 +170,7 @@ package struct LikelihoodEstimator: Sendable {
     }
     var images = pixels.affine(2, -1)
     images.add(uniform(.dequantisation).affine(2 / 255, -1 / 255))
-    var start = process.formulation.chain(fromImage: images, reconstruction)
+    var start = process.formulation.chain(fromImage: images, known.reconstruction)
     start.scale(Float(first.alpha))
     // Of all independent elements of mean 0 and variance 1, signs have the least noise.
     let probe = uniform(.traceProbe)
@@ -180,7 +180,7 @@ package struct LikelihoodEstimator: Sendable {
       level: process.schedule.level(noiseShare:)
     ) { y, level in
       let (y0, product) = try process.vectorJacobianProduct(
-        signs, at: y, level, network, reconstruction)
+        signs, at: y, level, network, known)
       return (y0, Matrix.dots(product, signs))
     }
     let volume = Double(size) * .log(first.alpha * 2 / 255)

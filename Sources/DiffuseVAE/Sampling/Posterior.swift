@@ -15,17 +15,21 @@ extension Generator {
   }
 
   /// x̂0 of given latents, `[n, latent]`; `[n, pixels]` in [0, 1].
-  package func reconstructions(of z: Matrix) throws -> Matrix {
-    try reconstructions(drafts(of: z))
+  ///
+  /// - Parameter labels: of the images that they are of, where these are known.
+  package func reconstructions(of z: Matrix, labels: [Int]?) throws -> Matrix {
+    try reconstructions(drafts(of: z, labels: labels))
   }
 
   /// Given latents refined, z in row i with the noises of image i of the seed; `[n, pixels]` in
   /// [0, 1].
-  package func images(of z: Matrix) throws -> Matrix { try refine(drafts(of: z)) }
+  package func images(of z: Matrix, labels: [Int]?) throws -> Matrix {
+    try refine(drafts(of: z, labels: labels))
+  }
 
-  private func drafts(of z: Matrix) throws -> [Draft] {
+  private func drafts(of z: Matrix, labels: [Int]?) throws -> [Draft] {
     try check(count: z.rows)
-    return drafts(Array(0..<z.rows), z: z)
+    return drafts(Array(0..<z.rows), z: z, labels: labels)
   }
 
   private func vae() throws -> VAE {
@@ -41,7 +45,8 @@ extension VAE {
   ) throws -> DiagonalGaussian {
     let parts = indices.indices.parts(of: 256)
     let encodings = try concurrently(parts.count, threads: threads) {
-      encode(images.pixels(indices[parts[$0]])).parameters
+      let numbers = indices[parts[$0]]
+      return encode(images.pixels(numbers), labels: images.labels(numbers)).parameters
     }
     return DiagonalGaussian(.stacked(encodings))
   }

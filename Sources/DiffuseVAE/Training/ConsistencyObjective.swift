@@ -32,7 +32,7 @@ struct ConsistencyObjective<Network: Denoiser>: Objective {
   }
 
   func forward(_ network: Network, _ slice: Slice) -> (terms: [Double], residuals: Residuals) {
-    let (y0, reconstruction) = stage.chain(of: slice)
+    let (y0, known) = stage.chain(of: slice)
     let places = slice.stream(.timestep).integers(rows: slice.rows, below: levels.count - 1)
     let (noisy, cleaner) = (places.map { levels[$0] }, places.map { levels[$0 + 1] })
     let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: y0.columns)
@@ -43,16 +43,16 @@ struct ConsistencyObjective<Network: Denoiser>: Objective {
     func output(_ network: Network, _ y: Matrix, _ levels: [Level], dropout: Dropout? = nil)
       -> (output: Matrix, residuals: Network.Residuals)
     {
-      network.forward(
-        process.formulation.networkInput(y, reconstruction),
-        condition: process.conditional ? reconstruction : nil,
-        timesteps: levels.map { Int($0.timestep) }, dropout: dropout)
+      let (x, condition) = process.shown(y, known)
+      return network.forward(
+        x, condition: condition, timesteps: levels.map { Int($0.timestep) }, dropout: dropout)
     }
     let y = diffused(to: noisy)
     var next: Matrix
     if let teacher {
       let original = process.clipped(
-        process.original(y, output(teacher, y, noisy).output, levels: noisy), reconstruction)
+        process.original(y, output(teacher, y, noisy).output, levels: noisy),
+        known.reconstruction)
       next = y
       let steps = zip(noisy, cleaner).map { ddimCoefficients(from: $0, to: $1) }
       next.scaleRows(

@@ -33,6 +33,8 @@ package struct Slice: Sendable {
   package let examples: Matrix
   /// The examples' numbers in their set, for what else is known of them.
   package var indices: [Int] = []
+  /// Their classes, where they are known.
+  package var labels: [Int]?
   /// Which rows of the batch these are.
   package let rows: Range<Int>
   /// Rows of the whole batch.
@@ -64,15 +66,15 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
   package func forward(
     _ network: Network, _ slice: Slice
   ) -> (terms: [Double], residuals: Residuals) {
-    let (y0, reconstruction) = chain(of: slice)
+    let (y0, known) = chain(of: slice)
     let pixels = y0.columns
     let timesteps = slice.stream(.timestep).integers(
       rows: slice.rows, below: process.schedule.steps)
     let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: pixels)
     let (y, target) = process.diffuse(y0, noise: noise, timesteps: timesteps)
+    let (x, condition) = process.shown(y, known, withheld: withheld(of: slice))
     let (output, residuals) = network.forward(
-      process.formulation.networkInput(y, reconstruction),
-      condition: process.conditional ? reconstruction : nil, timesteps: timesteps,
+      x, condition: condition, timesteps: timesteps,
       dropout: Dropout(
         rate: slice.isTraining ? dropout : 0, slice.stream(.dropout), rows: slice.rows))
     let scale = 1 / Double(slice.batch * pixels)
@@ -81,18 +83,28 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
     return ([loss], Residuals(network: residuals, derivative: derivative))
   }
 
-  /// y0 and x̂0 of every image.
-  func chain(of slice: Slice) -> (y0: Matrix, reconstruction: Matrix?) {
-    let reconstruction = vae.map { reconstructions(by: $0, of: slice) }
+  /// y0 of every image, and what is known of it.
+  func chain(of slice: Slice) -> (y0: Matrix, known: Known) {
+    let z = vae.map { vae in
+      vae.encode(slice.examples, labels: slice.labels).sample(
+        slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent))
+    }
+    var known = Known(vae, z: z, labels: slice.labels)
+    known.reconstruction = known.reconstruction.map { noised($0, slice) }
     let image = slice.examples.affine(2, -1)
-    return (process.formulation.chain(fromImage: image, reconstruction), reconstruction)
+    return (process.formulation.chain(fromImage: image, known.reconstruction), known)
+  }
+
+  /// What training withholds from the network.
+  func withheld(of slice: Slice) -> [Conditioning.Parts]? {
+    guard slice.isTraining else { return nil }
+    return process.conditioning.withheld(slice.stream(.withholding), rows: slice.rows)
   }
 
   /// x̂0 of every image, in training with noise on it.
-  private func reconstructions(by vae: VAE, of slice: Slice) -> Matrix {
-    let noise = slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent)
-    var x = vae.reconstruction(vae.encode(slice.examples).sample(noise))
-    guard slice.isTraining, conditionNoise > 0 else { return x }
+  private func noised(_ reconstruction: Matrix, _ slice: Slice) -> Matrix {
+    guard slice.isTraining, conditionNoise > 0 else { return reconstruction }
+    var x = reconstruction
     let deviations = slice.stream(.conditionLevel).uniform(rows: slice.rows, columns: 1)
       .affine(Float(conditionNoise), 0)
     x.scaleRows(
@@ -140,7 +152,7 @@ struct LatentObjective: Objective {
       noise: slice.stream(.diffusionNoise).normal(
         rows: slice.rows, columns: posterior.dimensions))
     let (output, residuals) = network.forward(
-      y, condition: nil, timesteps: timesteps, dropout: nil)
+      y, condition: .none, timesteps: timesteps, dropout: nil)
     let weight = 1 / Float(slice.batch * posterior.dimensions)
     let (loss, derivative) = squaredError(
       output, velocity, weights: [Float](repeating: weight, count: y.rows))

@@ -7,6 +7,12 @@ package protocol Examples: Sendable {
   var count: Int { get }
   /// `[indices, numbers of one]`
   func rows(at indices: some Collection<Int>) -> Matrix
+  /// Their classes; nil where they are not known.
+  func labels(_ indices: some Collection<Int>) -> [Int]?
+}
+
+extension Examples {
+  package func labels(_ indices: some Collection<Int>) -> [Int]? { nil }
 }
 
 extension ByteImages: Examples {
@@ -113,8 +119,8 @@ package struct Trainer<Goal: Objective> {
       for part in rows.parts(of: objective.together) {
         let chosen = Array(indices[part])
         let slice = Slice(
-          examples: examples.rows(at: chosen), indices: chosen, rows: part, batch: batch,
-          seed: seed, step: step)
+          examples: examples.rows(at: chosen), indices: chosen, labels: examples.labels(chosen),
+          rows: part, batch: batch, seed: seed, step: step)
         let (shares, residuals) = objective.forward(network, slice)
         objective.backward(network, consume residuals, &gradients)
         terms = sum(terms, shares)
@@ -158,8 +164,8 @@ func means<Goal: Objective>(
     let rows = parts[index]
     // Other numbers than any of training: `step` counts up from 0 there.
     let slice = Slice(
-      examples: examples.rows(at: rows), indices: Array(rows), rows: rows,
-      batch: examples.count, seed: seed, step: -1, isTraining: false)
+      examples: examples.rows(at: rows), indices: Array(rows), labels: examples.labels(rows),
+      rows: rows, batch: examples.count, seed: seed, step: -1, isTraining: false)
     return objective.forward(network, slice).terms
   }
   return shares.reduce(objective.zeros, sum)

@@ -25,6 +25,7 @@ public struct Training {
   ///
   /// - Returns: false when it was interrupted; a checkpoint is then written.
   public func train(_ stages: [Stage]) throws -> Bool {
+    try configuration.checkLabels(data)
     try run.makeFolders()
     let lock = try RunLock(run)
     defer { withExtendedLifetime(lock) {} }

@@ -24,6 +24,7 @@ public struct TrainingRequest {
     let (run, configuration) = try runAndConfiguration()
     let data = try Dataset(configuration.data)
     try configuration.denoiser.check(shape: data.shape)
+    try configuration.checkLabels(data)
     for stage in try stages(of: configuration) {
       guard configuration.isTrained(stage) else {
         try configuration.checkMixture(data)

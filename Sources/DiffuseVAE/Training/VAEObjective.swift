@@ -20,18 +20,20 @@ package struct VAEObjective: Objective {
     let noise = slice.stream(.latentNoise).normal(
       rows: slice.rows, columns: settings.samples * vae.noiseColumns)
     return forward(
-      vae, settings.binarise.images(of: slice), noise: noise.reshaped(columns: vae.noiseColumns),
-      batch: slice.batch, beta: slice.isTraining ? settings.beta(at: slice.step) : settings.beta)
+      vae, settings.binarise.images(of: slice), labels: slice.labels,
+      noise: noise.reshaped(columns: vae.noiseColumns), batch: slice.batch,
+      beta: slice.isTraining ? settings.beta(at: slice.step) : settings.beta)
   }
 
   /// - Parameters:
   ///   - pixels: some rows of a batch, `[rows, pixels]`.
+  ///   - labels: the images' classes, of use where the VAE is told them.
   ///   - noise: `[rows·samples, noiseColumns]`, draws of N(0, 1), those of an image one after the other.
   ///   - batch: rows of the whole batch.
   func forward(
-    _ vae: VAE, _ pixels: Matrix, noise: Matrix, batch: Int, beta: Double
+    _ vae: VAE, _ pixels: Matrix, labels: [Int]? = nil, noise: Matrix, batch: Int, beta: Double
   ) -> (terms: [Double], residuals: Residuals) {
-    let residuals = vae.forward(pixels, noise: noise)
+    let residuals = vae.forward(pixels, labels: labels, noise: noise)
     return settings.isImportanceWeighted
       ? importanceWeightedBound(residuals, batch: batch)
       : lowerBound(residuals, batch: batch, beta: beta)

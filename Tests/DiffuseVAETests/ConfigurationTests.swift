@@ -217,6 +217,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           target: original
           loss: original
           gamma: 5
+          timesteps: uniform
           clip: true
 
         denoiser:

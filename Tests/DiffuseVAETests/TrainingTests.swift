@@ -1,3 +1,4 @@
+import Diffusion
 import Formats
 import Foundation
 import Neural
@@ -35,6 +36,9 @@ import Testing
     let objective = DiffusionObjective<MLPDenoiser>(
       process: try DiffusionProcess(configuration.diffusion), vae: vae, dropout: 0.3)
     try resume(objective, network, .denoiser, digits.training, configuration)
+    var choosing = objective
+    choosing.importance = TimestepImportance(steps: 50)
+    try resume(choosing, network, .denoiser, digits.training, configuration)
     try resume(
       ConsistencyObjective(objective, teacher: network, levels: 10), network.shaken(0.01),
       .consistency, digits.training, configuration)
@@ -52,8 +56,12 @@ import Testing
     // 40 steps of 50 out of 1 500 images: an epoch ends on the way.
     var settings = configuration.settings(of: stage)
     (settings.steps, settings.batch) = (40, 50)
-    func trainer(_ network: Goal.Network, step: Int) throws -> Trainer<Goal> {
-      try Trainer(
+    func trainer(
+      _ network: Goal.Network, _ memory: Matrix? = nil, step: Int
+    ) throws -> Trainer<Goal> {
+      var objective = objective
+      objective.memory = memory
+      return try Trainer(
         objective, network, examples: examples, settings: settings, lanes: 3, seed: 7,
         threads: 2, step: step)
     }
@@ -65,15 +73,17 @@ import Testing
       var first = try trainer(network, step: 0)
       while first.step < stop { _ = try first.advance() }
       let state = Weights.state(
-        of: first.network, step: first.step, configuration: configuration)
-      var restored = network
+        of: first.network, memory: first.objective.memory, step: first.step,
+        configuration: configuration)
+      var (restored, memory) = (network, objective.memory)
       let step = try Weights.decodeState(
-        SafeTensors(decoding: state.encoded(), file: "state"), into: &restored,
+        SafeTensors(decoding: state.encoded(), file: "state"), into: &restored, &memory,
         configuration: configuration, path: "state")
       #expect(step == stop)
-      var second = try trainer(restored, step: step)
+      var second = try trainer(restored, memory, step: step)
       while !second.isFinished { _ = try second.advance() }
       #expect(second.network.parameters == whole.network.parameters, "\(stage) at \(stop)")
+      #expect(second.objective.memory == whole.objective.memory, "\(stage) at \(stop)")
     }
   }
 
@@ -84,10 +94,10 @@ import Testing
     let state = Weights.state(of: network, step: 3, configuration: configuration)
     let yaml = try #require(state.metadata["configuration"])
     func step(_ yaml: String?) throws -> Int {
-      var (metadata, copy) = (state.metadata, network)
+      var (metadata, copy, memory) = (state.metadata, network, Matrix?.none)
       metadata["configuration"] = yaml
       return try Weights.decodeState(
-        SafeTensors(metadata: metadata, tensors: state.tensors), into: &copy,
+        SafeTensors(metadata: metadata, tensors: state.tensors), into: &copy, &memory,
         configuration: configuration, path: "state")
     }
     let older = yaml.replacing("  gamma: 5\n", with: "").replacing("  zero_snr: false\n", with: "")

@@ -82,6 +82,9 @@ public struct DiffusionSettings: Equatable, Sendable {
   /// γ of the losses that have one: In 0...1000. Unless given, 1 for `p2`.
   public var gamma = LossWeight.minimumSNR.usualGamma
 
+  /// How often training looks at each t. What a loss of it counts makes up for that.
+  public var timesteps = TimestepSampling.uniform
+
   /// Whether samplers clip the predicted x0 to the range of the data.
   public var clip = true
 }
@@ -121,6 +124,10 @@ extension DiffusionSettings: SettingsBlock {
       Field(
         "gamma", \.gamma, .number(in: 0...1000),
         "of loss `min-snr` and `p2`; unless given, 1 for `p2`"),
+      Field(
+        "timesteps", \.timesteps, .choice,
+        "how often training looks at each t: at all alike, or, once it knows them, by their root mean "
+          + "square loss, which is divided by how often"),
       Field(
         "clip", \.clip, .boolean,
         "whether samplers clip the predicted x0 to the range of the data"),

@@ -43,11 +43,13 @@ package enum Weights {
     try refuseLeftovers(names, path: path)
   }
 
-  /// A whole training state: all arrays of every parameter, and the number of updates.
+  /// A whole training state: all arrays of every parameter, what the objective has learnt, if it does,
+  /// and the number of updates.
   static func state(
-    of network: some Parameterized, step: Int, configuration: Configuration
+    of network: some Parameterized, memory: Matrix? = nil, step: Int, configuration: Configuration
   ) -> SafeTensors {
     var tensors: [String: Tensor] = [:]
+    tensors[memoryName] = memory.map { Tensor($0) }
     var network = network
     network.visitParameters { name, parameter in
       parameter.visitArrays { tensors["\(name)/\($0)"] = Tensor($1) }
@@ -56,13 +58,15 @@ package enum Weights {
     return SafeTensors(metadata: metadata, tensors: tensors)
   }
 
-  /// Puts `network` where a training stopped.
+  private static let memoryName = "memory"
+
+  /// Puts `network` and an objective's memory where a training stopped.
   ///
   /// - Returns: the number of updates made.
   /// - Throws: `FormatError` when the file is not a state of this network and configuration.
   static func decodeState(
-    _ file: SafeTensors, into network: inout some Parameterized, configuration: Configuration,
-    path: String
+    _ file: SafeTensors, into network: inout some Parameterized, _ memory: inout Matrix?,
+    configuration: Configuration, path: String
   ) throws -> Int {
     guard let step = file.metadata["step"].flatMap({ Int($0) }), step >= 0 else {
       throw FormatError(file: path, problem: "is not a training state: it names no step")
@@ -80,6 +84,10 @@ package enum Weights {
         names.remove("\(name)/\(array)")
         value = try file.matrix("\(name)/\(array)", like: value, path: path)
       }
+    }
+    if let known = memory {
+      names.remove(memoryName)
+      memory = try file.matrix(memoryName, like: known, path: path)
     }
     try refuseLeftovers(names, path: path)
     return step

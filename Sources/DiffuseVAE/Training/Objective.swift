@@ -21,10 +21,26 @@ package protocol Objective: Sendable {
   /// - Parameter residuals: may be given up part by part, as they are used.
   func backward(
     _ network: Network, _ residuals: consuming Residuals, _ gradients: inout Gradients)
+
+  /// What it has learnt from the losses of earlier updates: a part of a training's state. Nil for
+  /// one that learns nothing.
+  var memory: Matrix? { get set }
+
+  /// The losses of a slice that it is to learn from, row by row.
+  func losses(_ residuals: borrowing Residuals) -> [TimestepLoss]
+
+  /// Learns from an update: from the losses of all slices, in the order of the rows.
+  mutating func learn(_ losses: [TimestepLoss])
 }
 
 extension Objective {
   package var together: Int { .max }
+  package var memory: Matrix? {
+    get { nil }
+    set {}
+  }
+  package func losses(_ residuals: borrowing Residuals) -> [TimestepLoss] { [] }
+  package func learn(_ losses: [TimestepLoss]) {}
 }
 
 /// Some rows of a batch, and the addresses of their random numbers.
@@ -50,7 +66,8 @@ package struct Slice: Sendable {
 }
 
 /// Stage two: the weighted squared error of the denoiser, a mean over pixels, given a fresh
-/// z ~ q(z|x0) for every image; the VAE is frozen.
+/// z ~ q(z|x0) for every image; the VAE is frozen. Timesteps are drawn uniformly, or in training by
+/// their losses, which are then weighted so that the expectation is the same.
 package struct DiffusionObjective<Network: Denoiser>: Objective {
   let process: DiffusionProcess
   /// Frozen; nil for the unconditional baseline.
@@ -59,6 +76,8 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
   var dropout = 0.0
   /// Largest deviation of the noise on x̂0 in training.
   var conditionNoise = 0.0
+  /// What training draws timesteps by; nil for all alike.
+  var importance: TimestepImportance?
 
   package let terms = ["loss"]
   package var together: Int { Network.together }
@@ -68,8 +87,7 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
   ) -> (terms: [Double], residuals: Residuals) {
     let (y0, known) = chain(of: slice)
     let pixels = y0.columns
-    let timesteps = slice.stream(.timestep).integers(
-      rows: slice.rows, below: process.schedule.steps)
+    let (timesteps, factors) = timesteps(of: slice)
     let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: pixels)
     let (y, target) = process.diffuse(y0, noise: noise, timesteps: timesteps)
     let (x, condition) = process.shown(y, known, withheld: withheld(of: slice))
@@ -78,10 +96,42 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
       dropout: Dropout(
         rate: slice.isTraining ? dropout : 0, slice.stream(.dropout), rows: slice.rows))
     let scale = 1 / Double(slice.batch * pixels)
-    let (loss, derivative) = squaredError(
-      output, target, weights: timesteps.map { Float(scale * process.lossWeights[$0]) })
-    return ([loss], Residuals(network: residuals, derivative: derivative))
+    let (losses, derivative) = squaredErrors(
+      output, target,
+      weights: zip(timesteps, factors).map { Float(scale * process.lossWeights[$0] * $1) })
+    var found = Residuals(network: residuals, derivative: derivative)
+    if importance != nil {
+      found.losses = timesteps.indices.map {
+        TimestepLoss(
+          timestep: timesteps[$0], loss: losses[$0] * Double(slice.batch) / factors[$0])
+      }
+    }
+    return ([losses.reduce(0, +)], found)
   }
+
+  /// The timestep of every row, and the factor of its loss.
+  private func timesteps(of slice: Slice) -> (timesteps: [Int], factors: [Double]) {
+    let (stream, steps) = (slice.stream(.timestep), process.schedule.steps)
+    guard slice.isTraining, let importance, importance.isKnown else {
+      let timesteps = stream.integers(rows: slice.rows, below: steps)
+      return (timesteps, [Double](repeating: 1, count: timesteps.count))
+    }
+    // As fine as the stream's words are.
+    let bound = Int(UInt32.max)
+    let timesteps = stream.integers(rows: slice.rows, below: bound).map {
+      importance.timestep(at: Double($0) / Double(bound))
+    }
+    return (timesteps, timesteps.map(importance.factor))
+  }
+
+  package var memory: Matrix? {
+    get { importance.map { Matrix(2, $0.steps, $0.state) } }
+    set { if let newValue { importance?.state = newValue.elements } }
+  }
+
+  package func losses(_ residuals: borrowing Residuals) -> [TimestepLoss] { residuals.losses }
+
+  package mutating func learn(_ losses: [TimestepLoss]) { importance?.learn(losses) }
 
   /// y0 of every image, and what is known of it.
   func chain(of slice: Slice) -> (y0: Matrix, known: Known) {
@@ -116,6 +166,7 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
   package struct Residuals: Sendable {
     let network: Network.Residuals
     let derivative: Matrix
+    var losses: [TimestepLoss] = []
   }
 
   package func backward(
@@ -127,10 +178,13 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
 
 extension DiffusionObjective {
   package init(_ configuration: Configuration, vae: VAE?) throws {
+    let diffusion = configuration.diffusion
     self.init(
-      process: try DiffusionProcess(configuration.diffusion), vae: vae,
+      process: try DiffusionProcess(diffusion), vae: vae,
       dropout: configuration.denoiser.dropout,
-      conditionNoise: configuration.diffusion.conditionNoise)
+      conditionNoise: diffusion.conditionNoise,
+      importance: diffusion.timesteps == .importance
+        ? TimestepImportance(steps: diffusion.steps) : nil)
   }
 }
 

@@ -1,3 +1,4 @@
+import Diffusion
 import Formats
 import Neural
 import RealModule
@@ -25,10 +26,11 @@ extension DiagonalGaussian: Examples {
 }
 
 /// The one training loop: batch → lanes → update. Its only state is the network (with the
-/// optimizer's moments and the averages) and the number of updates made, which is exactly what a
-/// checkpoint holds; everything random is addressed by (seed, purpose, step, row).
+/// optimizer's moments and the averages), the objective's memory and the number of updates made,
+/// which is exactly what a checkpoint holds; everything random is addressed by (seed, purpose, step,
+/// row).
 package struct Trainer<Goal: Objective> {
-  let objective: Goal
+  private(set) var objective: Goal
   let settings: StageSettings
   let seed: UInt64
   let threads: Int
@@ -90,7 +92,7 @@ package struct Trainer<Goal: Objective> {
   /// - Throws: ``UserError`` when the loss or the gradient is not finite; the network is then as
   ///   it was.
   package mutating func advance() throws -> Report {
-    let (terms, gradients) = try differentiate(nextBatch())
+    let (terms, gradients, losses) = try differentiate(nextBatch())
     func diverged(_ what: String) -> UserError {
       UserError(
         "training diverged at step \(step): \(what). A lower rate, or a smaller clip, may help.")
@@ -101,33 +103,39 @@ package struct Trainer<Goal: Objective> {
     let norm = try optimizer.update(
       &network, lanes: consume gradients, step: step, rate: Float(rate), threads: threads)
     guard norm.isFinite else { throw diverged("the gradient's norm is \(norm)") }
+    objective.learn(losses)
     self.step += 1
     return Report(terms: terms, rate: rate, norm: norm)
   }
 
-  /// The loss's terms for the examples of these numbers, and the gradients that each lane finds.
+  /// The loss's terms for the examples of these numbers, the gradients that each lane finds, and what
+  /// the objective is to learn from.
   private func differentiate(
     _ indices: [Int]
-  ) throws -> (terms: [Double], gradients: [Gradients]) {
+  ) throws -> (terms: [Double], gradients: [Gradients], losses: [TimestepLoss]) {
     let network = network.prepared(training: true)
     let zeros = Gradients(of: network)
     let (count, batch) = (lanes, indices.count)
     let shares = try concurrently(count, threads: threads) {
       [objective, examples, seed, step] lane in
       let rows = lane * batch / count..<(lane + 1) * batch / count
-      var (terms, gradients) = (objective.zeros, zeros)
+      var (terms, gradients, losses) = (objective.zeros, zeros, [TimestepLoss]())
       for part in rows.parts(of: objective.together) {
         let chosen = Array(indices[part])
         let slice = Slice(
           examples: examples.rows(at: chosen), indices: chosen, labels: examples.labels(chosen),
           rows: part, batch: batch, seed: seed, step: step)
         let (shares, residuals) = objective.forward(network, slice)
+        losses += objective.losses(residuals)
         objective.backward(network, consume residuals, &gradients)
         terms = sum(terms, shares)
       }
-      return (terms: terms, gradients: gradients)
+      return (terms: terms, gradients: gradients, losses: losses)
     }
-    return (shares.map(\.terms).reduce(objective.zeros, sum), shares.map(\.gradients))
+    return (
+      shares.map(\.terms).reduce(objective.zeros, sum), shares.map(\.gradients),
+      shares.flatMap(\.losses)
+    )
   }
 
   /// The means of the loss's terms over other examples, by the averaged weights. Where images take

@@ -109,11 +109,12 @@ public struct Training {
     _ objective: Goal, _ network: consuming Goal.Network, _ stage: Stage,
     on examples: some Examples
   ) throws -> Trainer<Goal> {
-    var step = 0
+    var (objective, step) = (objective, 0)
     let path = run.stateFile(stage)
     if run.has(path) {
       step = try Weights.decodeState(
-        SafeTensors.read(path), into: &network, configuration: configuration, path: path)
+        SafeTensors.read(path), into: &network, &objective.memory, configuration: configuration,
+        path: path)
       logger.info("\(stage.title): going on from step \(step)")
     }
     let trainer = try Trainer(
@@ -186,8 +187,10 @@ public struct Training {
   }
 
   private func checkpoint(_ trainer: Trainer<some Objective>, _ stage: Stage) throws {
-    try Weights.state(of: trainer.network, step: trainer.step, configuration: configuration)
-      .write(to: run.stateFile(stage))
+    try Weights.state(
+      of: trainer.network, memory: trainer.objective.memory, step: trainer.step,
+      configuration: configuration
+    ).write(to: run.stateFile(stage))
   }
 
   /// Writes the stage's weights, says what it came to, and drops its state.

@@ -4,7 +4,8 @@
 ///
 ///     f(x, ρ) = s x + (1 - s) D(x, ρ),  s = σ_d²/((ρ - ε)² + σ_d²)
 ///
-/// where D is a network's estimate of x0 and ε is ρ of ``boundary``, at which f is x itself.
+/// where s is the paper's c_skip (there a network's raw output has a factor of its own, c_out), D is a
+/// network's estimate of x0, and ε is ρ of ``boundary``, at which f is x itself.
 public struct ConsistencyFunction: Sendable {
   /// The cleanest level: with noise, since paths end there.
   public let boundary: Level

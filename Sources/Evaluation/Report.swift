@@ -14,10 +14,12 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     public let variance: String?
     /// Of `euler` and `heun`.
     public let churn: Double?
-    /// Of `pc`.
+    /// Of `pc`; `corrections` of `langevin`, too.
     public let predictor: String?
     public let corrections: Int?
     public let snr: Double?
+    /// Of `langevin`.
+    public let stepSize: Double?
     /// Of `rk45`.
     public let tolerance: Double?
     /// Of all but `rk45`.
@@ -41,6 +43,7 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
       predictor = own("predictor", options.predictor.rawValue)
       corrections = own("corrections", options.corrections)
       snr = own("snr", options.snr)
+      stepSize = own("step_size", options.stepSize)
       tolerance = own("tolerance", options.tolerance)
       spacing = options.sampler.countsSteps ? options.spacing.rawValue : nil
       let interval = [options.guidanceFrom, options.guidanceTo]
@@ -53,7 +56,8 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     var words: String {
       let settings: [(String, Any?)] = [
         ("eta", eta), ("variance", variance), ("churn", churn), ("predictor", predictor),
-        ("corrections", corrections), ("snr", snr), ("tolerance", tolerance), ("spacing", spacing),
+        ("corrections", corrections), ("snr", snr), ("step size", stepSize),
+        ("tolerance", tolerance), ("spacing", spacing),
         ("guidance", guidance), ("within", guidanceInterval.map { "\($0[0])…\($0[1])" }),
         ("label", label),
       ]

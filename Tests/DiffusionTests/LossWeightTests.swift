@@ -47,7 +47,7 @@ struct LossWeightTests {
     expect("λ(σ)", value(.edm, alphaBar), is: expected, within: 1e-13 * expected)
   }
 
-  @Test("vlb adds up to half the first SNR but for the last: the sum telescopes")
+  @Test("vlb adds up to the first SNR but for half of the last: the sum telescopes")
   func telescopes() throws {
     let schedule = try NoiseSchedule(.cosine, steps: 100)
     let sum = LossWeight.variationalBound.factors(

@@ -192,6 +192,26 @@ struct SolverTests {
     expect("2S", found2S, is: y, within: 1e-12)
   }
 
+  @Test("PLMS mixes its estimates of the noise by the weights of Adams and Bashforth, written out")
+  func adamsBashforth() {
+    let levels = levels(lambdasFrom: -2, to: 1.5, steps: 7)
+    var (x, e) = (0.7, [Double]())  // the newest last
+    for (a, b) in zip(levels, levels.dropFirst()) {
+      e.append((x - a.alpha * Self.mixture.denoise(x, a)) / a.sigma)
+      let n = e.count
+      let mixed =
+        switch n {
+        case 1: e[0]
+        case 2: (3 * e[1] - e[0]) / 2
+        case 3: (23 * e[2] - 16 * e[1] + 5 * e[0]) / 12
+        default: (55 * e[n - 1] - 59 * e[n - 2] + 37 * e[n - 3] - 9 * e[n - 4]) / 24
+        }
+      x = b.alpha * (x - a.sigma * mixed) / a.alpha + b.sigma * mixed
+    }
+    let found = plms(from: 0.7, through: levels) { Self.mixture.denoise($0, $1) }
+    expect("x0", found, is: x, within: 1e-12)
+  }
+
   @Test("an order outside 1...3 is refused", arguments: [-1, 0, 4])
   func refuses(order: Int) {
     let error = #expect(throws: DiffusionError.self) {

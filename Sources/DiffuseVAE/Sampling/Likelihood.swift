@@ -145,7 +145,8 @@ package struct LikelihoodEstimator: Sendable {
         variance(from: $0, to: $1, uncertainty: uncertainty?($0) ?? 0)
       } decoder: { estimate, variance in
         let means = process.formulation.image(fromChain: estimate, known.reconstruction).elements
-        let deviation = variance.squareRoot()
+        // A denoiser that was never wrong where it was measured has none.
+        let deviation = max(variance, 1e-20).squareRoot()
         return zip(bytes, means).reduce(0) {
           $0 - logProbability(ofByte: $1.0, mean: Double($1.1), deviation: deviation)
         }

@@ -60,7 +60,7 @@ import Testing
         ["reconstructions, refined", "4", "297"], ["VAE alone, prior mixture", "", "297"],
         ["VAE alone, prior normal", "", "297"], ["DiffuseVAE, prior mixture", "4", "297"],
       ])
-    for row in rows(random) { #expect(row.count == 12 && row[8...9] == ["–", "–"]) }
+    for row in rows(random) { #expect(row.count == 13 && row[8...10] == ["–", "–", "–"]) }
     let markdown = String(decoding: try place.read("\(folder)/evaluation.md"), as: UTF8.self)
     for line in random.output.split(separator: "\n") { #expect(markdown.contains(line)) }
     #expect(try report(place, folder).contains("\"run\" : \"small\""))
@@ -72,6 +72,8 @@ import Testing
     #expect(fitted.errors.contains(description) && !fitted.errors.contains("warning"))
     #expect(titles(fitted) == titles(random))
     for row in rows(fitted) { #expect(Double(row[8]) != nil && Double(row[9]) != nil) }
+    // Test images and what is made of them have labels; this model is not asked for any.
+    #expect(rows(fitted).map { Double($0[10]) != nil } == [true, true, true, false, false, false])
     let whole = try report(place, folder)
     let names = try FileManager.default.contentsOfDirectory(atPath: place.folder + "/extractors")
     #expect(names.count == 1)

@@ -171,7 +171,7 @@ import Testing
     #expect(
       problems("diffusion: {formulation: none, condition_latent: true, drop_reconstruction: 0.1}")
         .map { $0.dropFirst(12) } == [
-          ": diffusion.condition_latent must be false and drop_reconstruction 0 with formulation "
+          " diffusion.condition_latent must be false and drop_reconstruction 0 with formulation "
             + "none, which has neither z nor x̂0"
         ])
     #expect(

@@ -25,14 +25,16 @@ public struct MLPDenoiser: LearnedDenoiser {
 
   package init(
     _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, timesteps: Int,
-    seed: UInt64
+    seed: UInt64, learnsVariance: Bool
   ) {
     self.init(
-      settings, pixels: shape.count, conditional: conditional, timesteps: timesteps, seed: seed)
+      settings, pixels: shape.count, conditional: conditional, timesteps: timesteps, seed: seed,
+      learnsVariance: learnsVariance)
   }
 
   init(
-    _ settings: DenoiserSettings, pixels: Int, conditional: Bool, timesteps: Int, seed: UInt64
+    _ settings: DenoiserSettings, pixels: Int, conditional: Bool, timesteps: Int, seed: UInt64,
+    learnsVariance: Bool = false
   ) {
     var source = ParameterSource(seed: seed)
     let (width, embedding) = (settings.width, settings.embedding)
@@ -43,7 +45,7 @@ public struct MLPDenoiser: LearnedDenoiser {
     for _ in 0..<settings.blocks {
       blocks.append(ModulatedBlock(width: width, embedding: embedding, &source))
     }
-    output = Linear(width, pixels, zero: true, &source)
+    output = Linear(width, learnsVariance ? 2 * pixels : pixels, zero: true, &source)
   }
 
   public func forward(

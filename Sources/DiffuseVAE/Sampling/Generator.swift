@@ -66,6 +66,9 @@ public struct Generator: Sendable {
         diffusevae-train --resume, which trains stage two anew
         """)
     }
+    guard !options.settings.choosesVariance || model.process.variances != nil else {
+      throw Self.choosesNoVariance
+    }
     guard options.temperature.isFinite, options.temperature >= 0 else {
       throw UserError("temperature is \(options.temperature); it must be a number from 0 up")
     }
@@ -76,6 +79,12 @@ public struct Generator: Sendable {
     // Steps that adapt would adapt to all images of a batch, and each depend on its company.
     batch = options.sampler == .rk45 ? 1 : together
   }
+
+  private static let choosesNoVariance = UserError(
+    """
+    variance learned is for runs with diffusion.learn_variance: use small, large or analytic, or train \
+    a run with it
+    """)
 
   /// Levels of noise on the way of an image; nil for a sampler that chooses its own.
   public var steps: Int? { options.sampler.countsSteps ? options.steps : nil }
@@ -165,13 +174,20 @@ public struct Generator: Sendable {
       evaluations += 1
       return try process.denoise(y, at: level, network, reconstruction)
     }
+    func estimate(_ y: Matrix, _ level: Level) throws -> (x0: Matrix, v: Matrix) {
+      evaluations += 1
+      let (y0, v) = try process.estimate(y, at: level, network, reconstruction)
+      guard let v else { throw Self.choosesNoVariance }
+      return (y0, v)
+    }
     func noise(_ step: Int) -> Matrix {
       RandomStream(seed: options.seed, purpose: .reverseNoise, step: step).normal(
         rows: addresses, columns: start.columns)
     }
     let y0 = try options.settings.draw(
       from: start, through: levels, level: process.schedule.level(noiseShare:),
-      uncertainty: { model.posteriorVariance?($0) ?? 0 }, denoise: denoise, noise: noise)
+      uncertainty: { model.posteriorVariance?($0) ?? 0 }, denoise: denoise, estimate: estimate,
+      noise: noise)
     tally.add(evaluations)
     return process.formulation.image(fromChain: y0, reconstruction).affine(0.5, 0.5)
       .clamped(to: 0...1)

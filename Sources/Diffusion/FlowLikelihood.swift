@@ -9,8 +9,9 @@ import RealModule
 ///
 ///     ln p(x) = ln N(x_T; 0, I) + D ln(σ_T/σ) - ∫ (α + σ) tr(∂x̂0/∂x) d ln τ
 ///
-/// The rest is left to the classical Runge–Kutta method, of order 4, in equal steps of ln τ: no
-/// part of it has a singularity at either end.
+/// The rest is left to the classical Runge–Kutta method, of order 4, in equal steps of λ = ½ ln SNR,
+/// with `d ln τ = -(1 - τ) dλ`: a network that says ε knows x0 to an error over α, which these steps
+/// give little weight. Only to pure noise, where λ is infinite, they are of ln τ.
 ///
 /// - Parameters:
 ///   - x: at `first`, one or several samples.
@@ -29,20 +30,27 @@ public func flowLogDensity<V: Vector>(
   level: (Double) -> Level, denoise: (V, Level) throws -> (x0: V, trace: [Double])
 ) rethrows -> [Double] {
   precondition(first.variance > 0 && steps > 0, "a flow starts with noise and has steps")
-  /// `dy/d ln τ`, and the integrand.
+  let isLogarithmic = last.alphaBar > 0
+  /// `dy/du`, and the integrand, of u = -λ or ln τ.
   func slope(_ y: V, _ level: Level) throws -> (y: V, trace: [Double]) {
-    let scale = level.alpha + level.sigma
+    let (scale, rate) = (level.alpha + level.sigma, isLogarithmic ? 1 - level.noiseShare : 1)
     let (x0, trace) = try denoise(.combine(scale, y, 0, y), level)
-    return (.combine(1, y, -1, x0), trace.map { scale * $0 })
+    return (.combine(rate, y, -rate, x0), trace.map { rate * scale * $0 })
   }
-  let start = Double.log(first.noiseShare)
-  let h = (.log(last.noiseShare) - start) / Double(steps)
+  func place(_ level: Level) -> Double {
+    isLogarithmic ? .log(level.sigma / level.alpha) : .log(level.noiseShare)
+  }
+  func noiseShare(at place: Double) -> Double {
+    isLogarithmic ? 1 / (1 + .exp(-place)) : .exp(place)
+  }
+  let start = place(first)
+  let h = (place(last) - start) / Double(steps)
   var y = V.combine(1 / (first.alpha + first.sigma), x, 0, x)
   var current = first
   var integral: [Double]?
   for i in 1...steps {
-    let middle = level(.exp(start + (Double(i) - 0.5) * h))
-    let next = i == steps ? last : level(.exp(start + Double(i) * h))
+    let middle = level(noiseShare(at: start + (Double(i) - 0.5) * h))
+    let next = i == steps ? last : level(noiseShare(at: start + Double(i) * h))
     let a = try slope(y, current)
     let b = try slope(.combine(1, y, h / 2, a.y), middle)
     let c = try slope(.combine(1, y, h / 2, b.y), middle)

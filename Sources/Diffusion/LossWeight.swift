@@ -67,7 +67,8 @@ public enum LossWeight: String, CaseIterable, Sendable {
   ///
   /// Many of these weights grow without bound as σ → 0, where x already shows x0 and there is least
   /// to learn: unclipped, the few cleanest samples of a batch would decide its gradient. 400 leaves
-  /// `1/σ²`, that of target `original` and weight `velocity`, as it is down to σ = 0.05.
+  /// `1/σ²`, that of target `original` and weight `velocity`, as it is down to σ = 0.05. It also limits
+  /// what grows towards pure noise: `1/SNR`, of target `noise` and weight `original`.
   ///
   /// - Parameters:
   ///   - target: what the network predicts.

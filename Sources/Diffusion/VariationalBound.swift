@@ -103,11 +103,8 @@ public struct DenoisedChain<V: Vector>: Sendable {
   public func bound(
     variance: (Level, Level) -> Double, decoder: ((V, Double) -> Double)? = nil
   ) -> VariationalBound {
-    let (first, last) = (levels[0], levels[levels.count - 2])
+    let last = levels[levels.count - 2]
     let size = Double(dimensions)
-    let prior =
-      first.alphaBar * (V.dot(original, original) - size)
-      - size * .log(onePlus: -first.alphaBar)
     let diffusion = squaredErrors.reduce(0) { sum, error in
       let (level, next) = (levels[error.step.index], levels[error.step.index + 1])
       let divergence = level.divergence(
@@ -120,8 +117,25 @@ public struct DenoisedChain<V: Vector>: Sendable {
         return size / 2 * .log(2 * .pi * variance) + V.dot(error, error) / (2 * variance)
       }
     return VariationalBound(
-      prior: prior / 2, diffusion: diffusion,
+      prior: prior, diffusion: diffusion,
       reconstruction: decoder(estimate, variance(last, .clean)))
+  }
+
+  /// The bound for reverse steps of other Gaussians.
+  ///
+  /// - Parameters:
+  ///   - divergences: `KL(q(x'|x, x0) ‖ p(x'|x))` of each step that is looked at, in their order.
+  ///   - decoder: `-ln p(x0|x_1)` for the estimate of x0.
+  public func bound(divergences: [Double], decoder: (V) -> Double) -> VariationalBound {
+    precondition(divergences.count == squaredErrors.count, "a divergence for each step")
+    let diffusion = zip(squaredErrors, divergences).reduce(0) { $0 + $1.0.step.weight * $1.1 }
+    return VariationalBound(
+      prior: prior, diffusion: diffusion, reconstruction: decoder(estimate))
+  }
+
+  private var prior: Double {
+    let (size, alphaBar) = (Double(dimensions), levels[0].alphaBar)
+    return (alphaBar * (V.dot(original, original) - size) - size * .log(onePlus: -alphaBar)) / 2
   }
 }
 
@@ -142,13 +156,14 @@ extension Level {
 
 extension ReverseVariance {
   /// The variance of `p(x'|x)`. That of the step into `.clean` is β for `small`, too: there β̃ is 0,
-  /// which no data can be likely under.
+  /// which no data can be likely under. `learned` has no one variance: this is as if v were 0.
   ///
   /// - Parameter uncertainty: Var(x0 | x), for `analytic` only.
   public func callAsFunction(from level: Level, to next: Level, uncertainty: Double) -> Double {
     switch self {
-    case .small where next.variance > 0: return level.posteriorVariance(after: next)
-    case .small, .large: return level.beta(after: next)
+    case .small where next.variance > 0, .learned where next.variance > 0:
+      return level.posteriorVariance(after: next)
+    case .small, .large, .learned: return level.beta(after: next)
     case .analytic:
       let share = level.originalShare(after: next)
       return level.posteriorVariance(after: next) + share * share * uncertainty

@@ -1,3 +1,5 @@
+import RealModule
+
 /// What diffusion needs of a space: linear combinations, and an inner product.
 ///
 /// Schedules, targets and samplers are written once against this protocol and run on `Double` in
@@ -26,6 +28,9 @@ public protocol Vector: Sendable {
   /// A type that holds a batch does so sample by sample, so that no sample depends on its company.
   /// The default takes everything for one sample.
   static func scale(_ x: Self, byNormOf a: Self, over b: Self) -> Self
+
+  /// `e^(a y) x`, element by element.
+  static func scale(_ x: Self, byExponentialOf a: Double, _ y: Self) -> Self
 }
 
 extension Vector {
@@ -60,6 +65,10 @@ extension Double: Vector {
   }
 
   public static func dot(_ x: Double, _ y: Double) -> Double { x * y }
+
+  public static func scale(_ x: Double, byExponentialOf a: Double, _ y: Double) -> Double {
+    .exp(a * y) * x
+  }
 }
 
 extension Array: Vector where Element == Double {
@@ -73,5 +82,12 @@ extension Array: Vector where Element == Double {
   public static func dot(_ x: [Double], _ y: [Double]) -> Double {
     precondition(x.count == y.count, "vectors of \(x.count) and \(y.count) elements")
     return x.indices.reduce(0) { $0 + x[$1] * y[$1] }
+  }
+
+  public static func scale(
+    _ x: [Double], byExponentialOf a: Double, _ y: [Double]
+  ) -> [Double] {
+    precondition(x.count == y.count, "vectors of \(x.count) and \(y.count) elements")
+    return x.indices.map { .scale(x[$0], byExponentialOf: a, y[$0]) }
   }
 }

@@ -53,6 +53,11 @@ extension Matrix {
   /// `self *= factor`
   public mutating func scale(_ factor: Float) { update { factor * $0 } }
 
+  /// `e^(factor · exponents) ⊙ self`
+  public func scaled(byExponentialOf factor: Float, _ exponents: Matrix) -> Matrix {
+    map(with: exponents) { Elementary.exp(factor * $1) * $0 }
+  }
+
   /// `factor · self + offset`
   public func affine(_ factor: Float, _ offset: Float) -> Matrix { map { factor * $0 + offset } }
 

@@ -254,6 +254,25 @@ import Testing
         "a.yaml:1:12: sampling.variance is for sampler ddpm only"
       ])
     #expect(
+      problems("sampling: {sampler: ddpm, variance: learned}") == [
+        "a.yaml:1:27: sampling.variance learned is for diffusion.learn_variance only"
+      ])
+    #expect(
+      problems("diffusion: {learn_variance: true}\nconsistency: {kind: training}") == [
+        "a.yaml:2:15: diffusion.learn_variance must be false with consistency.kind training, "
+          + "whose model has no variance"
+      ])
+    #expect(
+      problems(
+        "data: {set: gaussian}\ndenoiser: {kind: exact}\n"
+          + "diffusion: {formulation: none, learn_variance: true}") == [
+          "a.yaml:3:32: diffusion.learn_variance must be false with denoiser.kind exact, "
+            + "which learns nothing"
+        ])
+    #expect(
+      problems(
+        "diffusion: {learn_variance: true}\nsampling: {sampler: ddpm, variance: learned}") == [])
+    #expect(
       problems("sampling: {sampler: pc, churn: 1, tolerance: 0.1}") == [
         "a.yaml:1:25: sampling.churn is for sampler euler or heun only",
         "a.yaml:1:35: sampling.tolerance is for sampler rk45 only",

@@ -218,6 +218,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           loss: original
           gamma: 5
           timesteps: uniform
+          learn_variance: false
           clip: true
 
         denoiser:

@@ -208,6 +208,9 @@ import Testing
     for draft in try Interpolation(.z, mode: nil, frames: 5).path(a, b) {
       #expect(draft.start == a.start && draft.noise == a.noise)
     }
+    let middle = try Interpolation(.z, mode: nil, frames: 5).path(a, b)[2].z
+    let expected = Matrix.combine(0.5, try #require(a.z), 0.5, try #require(b.z))
+    #expect(distance(try #require(middle), expected) < 1e-6)
     let norm = a.start.squaredNorm.squareRoot()
     let path = try Interpolation(.xT, mode: nil, frames: 5).path(a, b)
     for draft in path {

@@ -133,6 +133,8 @@ import Testing
       ["denoiser.kind=unet", "denoiser.channels=[8]"],
       ["denoiser.kind=unet", "denoiser.channels=[16, 8, 24]", "denoiser.features=6"],
       ["denoiser.kind=unet", "diffusion.formulation=none"],
+      ["diffusion.learn_variance=true"],
+      ["denoiser.kind=unet", "diffusion.learn_variance=true"],
     ] {
       let configuration = try Configuration(
         yaml: small().yaml, name: "small",

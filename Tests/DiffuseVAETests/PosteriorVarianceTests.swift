@@ -57,18 +57,40 @@ import Testing
 
   @Test("At the places it is what was measured, and between them in proportion to σ²")
   func interpolation() throws {
-    let schedule = try NoiseSchedule(.linear, steps: 21)
-    let found = try PosteriorVariance(errors: [0.01, 0.2, 0.5], schedule)
+    var settings = DiffusionSettings()
+    (settings.schedule, settings.steps) = (.linear, 21)
+    let process = try DiffusionProcess(settings)
+    let schedule = process.schedule
+    let found = try PosteriorVariance(errors: [0.01, 0.2, 0.5], process)
     for (t, error) in [(0, 0.01), (10, 0.2), (20, 0.5)] {
       #expect(abs(found(schedule.level(t)) - error) < 1e-7)
     }
     let (a, b) = (0.01 / schedule.level(0).variance, 0.2 / schedule.level(10).variance)
     let expected = (0.6 * a + 0.4 * b) * schedule.level(4).variance
     #expect(abs(found(schedule.level(4)) - expected) < 1e-7)
-    let one = try PosteriorVariance(errors: [0.3], schedule)
+    let one = try PosteriorVariance(errors: [0.3], process)
     let share = 0.3 / schedule.level(20).variance
     #expect(abs(one(schedule.level(3)) - share * schedule.level(3).variance) < 1e-7)
-    #expect(problem { try PosteriorVariance(errors: [], schedule) }.contains("1...21"))
+    #expect(problem { try PosteriorVariance(errors: [], process) }.contains("1...21"))
+  }
+
+  @Test("Of an unclipped network that says ε or the score it is between them in proportion to σ²/ᾱ")
+  func ofNoise() throws {
+    for (target, clips) in [
+      (PredictionTarget.noise, false), (.score, false), (.noise, true), (.original, false),
+    ] {
+      var settings = DiffusionSettings()
+      (settings.target, settings.clip, settings.schedule) = (target, clips, .cosine)
+      let process = try DiffusionProcess(settings)
+      // The error of x0 for the same error of ε at every level.
+      let errors = try process.schedule.timesteps(count: 50).reversed().map {
+        Float(0.01 / process.schedule.level($0).snr)
+      }
+      let level = process.schedule.level(986)
+      let ratio = try PosteriorVariance(errors: errors, process)(level) / (0.01 / level.snr)
+      let isExact = target.needsSignal && !clips
+      #expect(isExact ? abs(ratio - 1) < 1e-5 : ratio > 1000, "\(target) \(clips): \(ratio)")
+    }
   }
 
   @Test(

@@ -85,7 +85,7 @@ import Testing
         let found = try model.process.denoise(y, at: level, network, .nothing)
         #expect(distance(found, expected) < 2e-4, "\(target) at \(t)")
         let levels = [t, t, t].map(model.process.schedule.level)
-        let trained = try model.process.denoise(y, at: levels, network, .nothing)
+        let trained = try model.process.estimate(y, at: levels, network, .nothing).y0
         #expect(distance(trained, expected) < 2e-4, "\(target) at \(t)")
         let (y0, product) = try model.process.vectorJacobianProduct(
           y, at: y, level, network, .nothing)

@@ -65,7 +65,7 @@ struct AncestralTests {
           mean = k * mean + toX0 * constant
           let added =
             switch variance {
-            case .small: posterior
+            case .small, .learned: posterior
             case .large: beta
             case .analytic: posterior + toX0 * toX0 / precision
             }

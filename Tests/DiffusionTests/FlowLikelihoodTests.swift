@@ -169,6 +169,9 @@ struct FlowLikelihoodTests {
       static func dots(_ x: Batch, _ y: Batch) -> [Double] {
         zip(x.samples, y.samples).map(*)
       }
+      static func scale(_ x: Batch, byExponentialOf a: Double, _ y: Batch) -> Batch {
+        Batch(samples: .scale(x.samples, byExponentialOf: a, y.samples))
+      }
     }
     let data = SolverTests.mixture
     let samples = [-1.6, 0.4, 1.3]

@@ -28,6 +28,13 @@ struct VectorSpaceTests {
     #expect([Double].scale([1, -2], byNormOf: [3, 4], over: [0, 0]) == [0, 0])
   }
 
+  @Test("scaled by an exponential, each element by its own")
+  func exponential() {
+    let found = [Double].scale([3, -2], byExponentialOf: 2, [0, 0.5])
+    #expect(found[0] == 3)
+    expect("-2 e", found[1], is: -2 * 2.718281828459045, within: 1e-14)
+  }
+
   @Test("sums of any number of terms")
   func combination() {
     #expect([Double].combination([(2, [3, 0])]) == [6, 0])

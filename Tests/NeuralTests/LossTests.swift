@@ -74,6 +74,39 @@ import Testing
     #expect(error < 2e-3)
   }
 
+  @Test("A chosen variance: value in double precision, derivative by finite differences")
+  func chosenVariance() {
+    let v = normal(3, 1500, seed: 1)
+    let (output, target) = (normal(3, 1500, seed: 2), normal(3, 1500, seed: 3))
+    let numbers: [(constant: Double, range: Double, known: Double, error: Double)] = [
+      (-1, 0.5, 1, 0.3), (2.5, 0.8, 0, 7), (-1, 0, 1, 0.1),
+    ]
+    let rows = numbers.map {
+      ChosenVariance(constant: $0.constant, range: $0.range, known: $0.known, error: $0.error)
+    }
+    let weights: [Float] = [1, 0.2, 3]
+    func losses(_ v: Matrix) -> [Double] {
+      chosenVarianceLosses(v, output, target, rows, weights: weights).losses
+    }
+    let (found, gradient) = chosenVarianceLosses(v, output, target, rows, weights: weights)
+    for (row, k) in numbers.enumerated() {
+      let expected = (0..<1500).reduce(0.0) { sum, i in
+        let d = Double(output[row, i]) - Double(target[row, i])
+        let (v, spread) = (Double(v[row, i]), k.known + k.error * d * d)
+        return sum + (k.constant + k.range * v + spread * .exp(-k.range * v)) / 2
+      }
+      #expect(abs(found[row] - expected) < 1e-5 * max(1, abs(expected)), "\(found[row])")
+    }
+    #expect(gradient.row(2).allSatisfy { $0 == 0 })
+    let error = worstSlopeError(at: v, gradient: gradient) {
+      zip(losses($0), weights).reduce(0) { $0 + $1.0 * Double($1.1) }
+    }
+    #expect(error < 2e-3)
+    // What overflows is infinite, and nothing is a trap.
+    let wild = Matrix(1, 2, [-.greatestFiniteMagnitude, .greatestFiniteMagnitude])
+    _ = chosenVarianceLosses(wild, wild, Matrix(1, 2), [rows[0]], weights: [1])
+  }
+
   @Test("A target of several rows is that of each, in both losses")
   func sharedTargets() {
     let (output, targets) = (normal(6, 9, seed: 1), normal(2, 9, seed: 2).sigmoid())

@@ -85,6 +85,9 @@ public struct DiffusionSettings: Equatable, Sendable {
   /// How often training looks at each t. What a loss of it counts makes up for that.
   public var timesteps = TimestepSampling.uniform
 
+  /// Whether the network also chooses the variance of the reverse steps, for every pixel.
+  public var learnVariance = false
+
   /// Whether samplers clip the predicted x0 to the range of the data.
   public var clip = true
 }
@@ -128,6 +131,10 @@ extension DiffusionSettings: SettingsBlock {
         "timesteps", \.timesteps, .choice,
         "how often training looks at each t: at all alike, or, once it knows them, by their root mean "
           + "square loss, which is divided by how often"),
+      Field(
+        "learn_variance", \.learnVariance, .boolean,
+        "whether the network also chooses the variance of the reverse steps, for every pixel between "
+          + "`small` and `large`; a thousandth of the variational bound is added to the loss"),
       Field(
         "clip", \.clip, .boolean,
         "whether samplers clip the predicted x0 to the range of the data"),

@@ -116,6 +116,19 @@ extension Configuration {
         "denoiser.kind exact is for diffusion.formulation none without classes: with x̂0 or a label the best is not known"
     )
     require(
+      denoiser.kind != .exact || !diffusion.learnVariance,
+      of: "denoiser.kind", "diffusion.learn_variance",
+      else: "diffusion.learn_variance must be false with denoiser.kind exact, which learns nothing")
+    require(
+      consistency.kind == .none || !diffusion.learnVariance,
+      of: "consistency.kind", "diffusion.learn_variance",
+      else: "diffusion.learn_variance must be false with consistency.kind \(consistency.kind), "
+        + "whose model has no variance")
+    require(
+      sampling.variance != .learned || diffusion.learnVariance,
+      of: "sampling.variance", "diffusion.learn_variance",
+      else: "sampling.variance learned is for diffusion.learn_variance only")
+    require(
       sampling.steps <= diffusion.steps,
       of: "sampling.steps", "diffusion.steps",
       else: "sampling.steps must be at most diffusion.steps, "

@@ -134,7 +134,9 @@ extension SamplingSettings: SettingsBlock {
       Field(
         "eta", \.eta, .number(in: etas),
         "noise that `ddim` adds, from none to as much as `ddpm`"),
-      Field("variance", \.variance, .choice, "of the noise that `ddpm` adds"),
+      Field(
+        "variance", \.variance, .choice,
+        "of the noise that `ddpm` adds; `learned` is for `diffusion.learn_variance`"),
       Field(
         "churn", \.churn, .number(in: churns),
         "noise that `euler` and `heun` add and take away again, over all steps"),

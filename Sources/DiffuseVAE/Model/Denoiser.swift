@@ -2,6 +2,9 @@ import Neural
 
 /// The network of the second stage: from a noisy image, its timestep and, if it sees one, the
 /// VAE's reconstruction, to the prediction target. Images are `[batch, pixels]`, about [-1, 1].
+///
+/// Where it learns the variance of the reverse steps, too, the output is `[batch, 2·pixels]`: the
+/// target of all pixels, and after it 2v - 1 of all, v being that of `LearnedVariance`.
 public protocol Denoiser: Parameterized {
   associatedtype Residuals: Sendable
 
@@ -25,7 +28,7 @@ public protocol Denoiser: Parameterized {
 
   /// The output of ``predict(_:condition:timestep:)`` and `vᵀ ∂output/∂x`, image by image.
   ///
-  /// - Parameter v: `[batch, pixels]`
+  /// - Parameter v: as the output.
   func vectorJacobianProduct(
     _ v: Matrix, at x: Matrix, condition: Condition, timestep: Double
   ) -> (output: Matrix, product: Matrix)
@@ -60,9 +63,10 @@ protocol LearnedDenoiser: ConfiguredDenoiser {
   ///   - conditional: whether it also sees x̂0.
   ///   - conditionFeatures: numbers that it sees with the time.
   ///   - timesteps: T.
+  ///   - learnsVariance: whether the output has a second half.
   init(
     _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, conditionFeatures: Int,
-    timesteps: Int, seed: UInt64)
+    timesteps: Int, seed: UInt64, learnsVariance: Bool)
 }
 
 extension LearnedDenoiser {
@@ -71,7 +75,8 @@ extension LearnedDenoiser {
       configuration.denoiser, shape: shape, conditional: configuration.diffusion.condition,
       conditionFeatures: configuration.conditionFeatures,
       timesteps: configuration.diffusion.steps,
-      seed: Stage.denoiser.seed(configuration.training.seed))
+      seed: Stage.denoiser.seed(configuration.training.seed),
+      learnsVariance: configuration.diffusion.learnVariance)
   }
 }
 

@@ -24,6 +24,19 @@ extension Matrix: Vector {
     result.scaleRows(factors, adding: [Float](repeating: 0, count: x.rows), x)
     return result
   }
+
+  public static func scale(_ x: Matrix, byExponentialOf a: Double, _ y: Matrix) -> Matrix {
+    x.scaled(byExponentialOf: Float(a), y)
+  }
+}
+
+extension ChosenVariance {
+  /// - Parameter errorScale: what a squared error has to be multiplied by to be one of x0.
+  init(_ variance: LearnedVariance, errorScale: Double) {
+    self.init(
+      constant: variance.constant, range: variance.range, known: variance.known,
+      error: variance.error * errorScale)
+  }
 }
 
 /// Everything of the second stage but the network: schedule, formulation and target.
@@ -37,6 +50,9 @@ struct DiffusionProcess: Sendable {
   /// What a squared error of the output weighs in the loss, for each t.
   let lossWeights: [Double]
 
+  /// What the network chooses the variance from, of the step that leaves each t; nil if it does not.
+  let variances: [LearnedVariance]?
+
   init(_ settings: DiffusionSettings) throws {
     let schedule = try NoiseSchedule(
       settings.schedule, steps: settings.steps, zeroTerminalSNR: settings.zeroSNR)
@@ -47,6 +63,19 @@ struct DiffusionProcess: Sendable {
     clips = settings.clip
     lossWeights = settings.loss.factors(
       of: settings.target, along: schedule, gamma: settings.gamma)
+    variances =
+      settings.learnVariance
+      ? (0..<schedule.steps).map { t in
+        LearnedVariance(
+          from: schedule.level(t), to: t > 0 ? schedule.level(t - 1) : .clean,
+          after: t > 0 || schedule.steps < 2 ? nil : schedule.level(1))
+      } : nil
+  }
+
+  /// The numbers of the loss of a variance that is chosen at a timestep, for errors of the output.
+  func choice(_ variance: LearnedVariance, at timestep: Int) -> ChosenVariance {
+    ChosenVariance(
+      variance, errorScale: target.originalError(at: schedule.level(timestep)))
   }
 
   /// y_t and the prediction target of every image (Ho et al. 2020, eq. 4).
@@ -88,6 +117,15 @@ struct DiffusionProcess: Sendable {
     return (formulation.networkInput(y, reconstruction), condition)
   }
 
+  /// What a network's output says: its target, and v of every pixel if it chooses the variance.
+  func parts(of output: Matrix) -> (target: Matrix, v: Matrix?) {
+    guard variances != nil else { return (output, nil) }
+    let pixels = output.columns / 2
+    return (
+      output.columns(0..<pixels), output.columns(pixels..<2 * pixels).affine(0.5, 0.5)
+    )
+  }
+
   /// The network's estimate of y0 for a batch at one level.
   ///
   /// - Parameter guidance: w of classifier-free guidance.
@@ -95,20 +133,30 @@ struct DiffusionProcess: Sendable {
   func denoise(
     _ y: Matrix, at level: Level, _ network: any Denoiser, _ known: Known, guidance: Double = 0
   ) throws -> Matrix {
+    try estimate(y, at: level, network, known, guidance: guidance).y0
+  }
+
+  /// The same, and v of every pixel if the network chooses the variance: that of the condition,
+  /// guided or not.
+  func estimate(
+    _ y: Matrix, at level: Level, _ network: any Denoiser, _ known: Known, guidance: Double = 0
+  ) throws -> (y0: Matrix, v: Matrix?) {
     let recovery = target.recovery(at: level)
-    func estimate(withholding parts: Conditioning.Parts?) -> Matrix {
+    func estimate(withholding withheld: Conditioning.Parts?) -> (y0: Matrix, v: Matrix?) {
       let (x, condition) = shown(
-        y, known, withheld: parts.map { [Conditioning.Parts](repeating: $0, count: y.rows) })
+        y, known, withheld: withheld.map { [Conditioning.Parts](repeating: $0, count: y.rows) })
       let output = network.predict(x, condition: condition, timestep: level.timestep)
-      return Matrix.combine(recovery.x, y, recovery.output, output)
+      let (prediction, v) = parts(of: output)
+      return (Matrix.combine(recovery.x, y, recovery.output, prediction), v)
     }
-    let y0 = Guidance.estimate(weight: guidance, conditional: estimate(withholding: nil)) {
-      estimate(withholding: conditioning.withholdable)
+    let (conditional, v) = estimate(withholding: nil)
+    let y0 = Guidance.estimate(weight: guidance, conditional: conditional) {
+      estimate(withholding: conditioning.withholdable).y0
     }
-    guard y0.isFinite else {
+    guard y0.isFinite, v?.isFinite ?? true else {
       throw UserError("the denoiser's output is not finite at timestep \(Int(level.timestep))")
     }
-    return clipped(y0, known.reconstruction)
+    return (clipped(y0, known.reconstruction), v)
   }
 
   /// An estimate of y0 in the range of the data, if samplers are to clip.

@@ -74,7 +74,7 @@ extension VAESettings {
 }
 
 extension DenoiserSettings {
-  fileprivate func addMLP(to footprint: inout Footprint, inputs: Int, pixels: Int) {
+  fileprivate func addMLP(to footprint: inout Footprint, inputs: Int, outputs: Int) {
     footprint.addMLP([inputs, width])
     for _ in 0..<blocks {
       footprint.addMLP([embedding, 3 * width])
@@ -83,10 +83,12 @@ extension DenoiserSettings {
       footprint.residualsPerImage += 6 * width
     }
     footprint.samplingPerImage += 2 * inputs + 8 * width
-    footprint.addMLP([width, pixels])
+    footprint.addMLP([width, outputs])
   }
 
-  fileprivate func addUNet(to footprint: inout Footprint, inputs: Int, shape: ImageShape) {
+  fileprivate func addUNet(
+    to footprint: inout Footprint, inputs: Int, outputs: Int, shape: ImageShape
+  ) {
     let levels = levels(shape: shape)
     let (first, last) = (levels[0], levels[levels.count - 1])
     func addBlock(_ inputs: Int, _ outputs: Int, _ level: UNetLevel, isDecoder: Bool = false) {
@@ -103,7 +105,7 @@ extension DenoiserSettings {
     }
     addBlock(last.channels, last.channels, last)
     footprint.parameters += 2 * first.channels
-    footprint.addConvolution(first.channels, shape.channels)
+    footprint.addConvolution(first.channels, outputs)
     // At a time: maps at the largest level, and of every level what goes across to the decoder; in
     // training, what the last layers see and derivatives, as many again.
     let maps = levels.map { $0.map.pixels * $0.channels }
@@ -114,25 +116,31 @@ extension DenoiserSettings {
 }
 
 extension DenoiserSettings {
-  /// - Parameters: as of ``LearnedDenoiser/init(_:shape:conditional:conditionFeatures:timesteps:seed:)``.
+  /// - Parameters: as of
+  ///   ``LearnedDenoiser/init(_:shape:conditional:conditionFeatures:timesteps:seed:learnsVariance:)``.
   func footprint(
-    shape: ImageShape, conditional: Bool, conditionFeatures: Int, timesteps: Int
+    shape: ImageShape, conditional: Bool, conditionFeatures: Int, timesteps: Int,
+    learnsVariance: Bool = false
   ) -> Footprint {
     var footprint = Footprint()
-    let inputs = conditional ? 2 : 1
+    let (inputs, outputs) = (conditional ? 2 : 1, learnsVariance ? 2 : 1)
     if kind != .exact {
       footprint.addMLP([features, embedding, embedding])
       if conditionFeatures > 0 { footprint.addMLP([conditionFeatures, embedding]) }
       footprint.constants = timesteps * features
     }
     switch kind {
-    case .mlp: addMLP(to: &footprint, inputs: inputs * shape.count, pixels: shape.count)
-    case .unet: addUNet(to: &footprint, inputs: inputs * shape.channels, shape: shape)
+    case .mlp:
+      addMLP(to: &footprint, inputs: inputs * shape.count, outputs: outputs * shape.count)
+    case .unet:
+      addUNet(
+        to: &footprint, inputs: inputs * shape.channels, outputs: outputs * shape.channels,
+        shape: shape)
     case .exact: break
     }
-    // x, noise, target, x̂0 and the prediction.
-    footprint.residualsPerImage += 8 * shape.count
-    footprint.samplingPerImage += 8 * shape.count
+    // x, noise, target, x̂0 and the prediction; its parts, and their derivatives, if it has two.
+    footprint.residualsPerImage += 8 * outputs * shape.count
+    footprint.samplingPerImage += 8 * outputs * shape.count
     return footprint
   }
 }
@@ -146,7 +154,7 @@ extension Configuration {
     case .denoiser, .consistency:
       denoiser.footprint(
         shape: shape, conditional: diffusion.condition, conditionFeatures: conditionFeatures,
-        timesteps: diffusion.steps)
+        timesteps: diffusion.steps, learnsVariance: diffusion.learnVariance)
     }
   }
 

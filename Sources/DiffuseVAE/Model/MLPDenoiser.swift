@@ -25,16 +25,17 @@ public struct MLPDenoiser: LearnedDenoiser {
 
   package init(
     _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, conditionFeatures: Int,
-    timesteps: Int, seed: UInt64
+    timesteps: Int, seed: UInt64, learnsVariance: Bool
   ) {
     self.init(
       settings, pixels: shape.count, conditional: conditional,
-      conditionFeatures: conditionFeatures, timesteps: timesteps, seed: seed)
+      conditionFeatures: conditionFeatures, timesteps: timesteps, seed: seed,
+      learnsVariance: learnsVariance)
   }
 
   init(
     _ settings: DenoiserSettings, pixels: Int, conditional: Bool, conditionFeatures: Int = 0,
-    timesteps: Int, seed: UInt64
+    timesteps: Int, seed: UInt64, learnsVariance: Bool = false
   ) {
     var source = ParameterSource(seed: seed)
     let (width, embedding) = (settings.width, settings.embedding)
@@ -46,7 +47,7 @@ public struct MLPDenoiser: LearnedDenoiser {
     for _ in 0..<settings.blocks {
       blocks.append(ModulatedBlock(width: width, embedding: embedding, &source))
     }
-    output = Linear(width, pixels, zero: true, &source)
+    output = Linear(width, learnsVariance ? 2 * pixels : pixels, zero: true, &source)
   }
 
   public func forward(

@@ -7,7 +7,9 @@ import Neural
 /// 2022).
 ///
 /// It is measured at some timesteps, and is between them as great a share of the noise's variance
-/// σ² as it is at these: it rises like σ² near clean data, where it would bend most.
+/// σ² as it is at these: it rises like σ² near clean data, where it would bend most. Of a network
+/// whose error of x0 grows without limit towards pure noise, as that of ε over α does unless x0 is
+/// clipped, the share is of σ²/ᾱ.
 package struct PosteriorVariance: Equatable, Sendable {
   /// Images that it is measured on.
   static let images = 256
@@ -19,15 +21,24 @@ package struct PosteriorVariance: Equatable, Sendable {
   /// At timesteps in equal distances, the first one and the last one among them.
   private let errors: [Float]
   private let timesteps: [Int]
-  /// The same, over σ².
+  /// The same, over σ² or σ²/ᾱ.
   private let shares: [Double]
+  private let isOfNoise: Bool
 
   /// - Parameter errors: one at least, and at most one for each timestep.
   /// - Throws: `DiffusionError` when that is not so.
-  init(errors: [Float], _ schedule: NoiseSchedule) throws {
+  init(errors: [Float], _ process: DiffusionProcess) throws {
     self.errors = errors
-    timesteps = try schedule.timesteps(count: errors.count).reversed()
-    shares = zip(errors, timesteps).map { Double($0) / schedule.level($1).variance }
+    timesteps = try process.schedule.timesteps(count: errors.count).reversed()
+    let isOfNoise = process.target.needsSignal && !process.clips
+    self.isOfNoise = isOfNoise
+    shares = zip(errors, timesteps).map {
+      Double($0) / Self.unit(process.schedule.level($1), isOfNoise)
+    }
+  }
+
+  private static func unit(_ level: Level, _ isOfNoise: Bool) -> Double {
+    isOfNoise ? level.variance / level.alphaBar : level.variance
   }
 
   func callAsFunction(_ level: Level) -> Double {
@@ -35,7 +46,8 @@ package struct PosteriorVariance: Equatable, Sendable {
     let below = max(above - 1, 0)
     let distance = Double(timesteps[above] - timesteps[below])
     let fraction = distance == 0 ? 0 : (level.timestep - Double(timesteps[below])) / distance
-    return lerp(shares[below], shares[above], min(max(fraction, 0), 1)) * level.variance
+    return lerp(shares[below], shares[above], min(max(fraction, 0), 1))
+      * Self.unit(level, isOfNoise)
   }
 }
 
@@ -77,7 +89,7 @@ extension PosteriorVariance {
       }
       return Float(sum / Double(y0.rows * y0.columns))
     }
-    try self.init(errors: errors.reversed(), schedule)
+    try self.init(errors: errors.reversed(), process)
   }
 }
 
@@ -91,17 +103,17 @@ extension PosteriorVariance {
   ///
   /// - Parameter path: the file's name, for errors.
   /// - Throws: `FormatError` for a tensor that is not as it must be.
-  init?(from file: inout SafeTensors, _ schedule: NoiseSchedule, path: String) throws {
+  init?(from file: inout SafeTensors, _ process: DiffusionProcess, path: String) throws {
     guard let tensor = file.tensors.removeValue(forKey: Self.name) else { return nil }
-    guard tensor.shape.count == 1, (1...schedule.steps).contains(tensor.elements.count),
+    guard tensor.shape.count == 1, (1...process.schedule.steps).contains(tensor.elements.count),
       tensor.elements.allSatisfy({ $0 >= 0 && $0.isFinite })
     else {
       throw FormatError(
         file: path,
         problem: """
-          tensor \(Self.name) must be a list of 1...\(schedule.steps) finite numbers from 0 up
+          tensor \(Self.name) must be a list of 1...\(process.schedule.steps) finite numbers from 0 up
           """)
     }
-    try self.init(errors: tensor.elements, schedule)
+    try self.init(errors: tensor.elements, process)
   }
 }

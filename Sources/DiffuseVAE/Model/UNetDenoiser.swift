@@ -26,6 +26,7 @@ public struct UNetDenoiser: LearnedDenoiser {
   var decoder: [ConvolutionalBlock]  // by level
   var norm: GroupNormSiLU
   var output: Convolution3x3
+  private let channels: Int  // of images
 
   public struct Residuals: Sendable {
     let time: TimeEmbedding.Residuals
@@ -40,8 +41,9 @@ public struct UNetDenoiser: LearnedDenoiser {
 
   package init(
     _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, conditionFeatures: Int,
-    timesteps: Int, seed: UInt64
+    timesteps: Int, seed: UInt64, learnsVariance: Bool = false
   ) {
+    channels = shape.channels
     var source = ParameterSource(seed: seed)
     let levels = settings.levels(shape: shape)
     func block(_ inputs: Int, _ outputs: Int, _ level: UNetLevel) -> ConvolutionalBlock {
@@ -62,7 +64,9 @@ public struct UNetDenoiser: LearnedDenoiser {
     middle = block(last.channels, last.channels, last)
     decoder = levels.map { block(2 * $0.channels, $0.above, $0) }
     norm = GroupNormSiLU(first.channels, groups: Self.groups, on: first.map, &source)
-    output = Convolution3x3(first.channels, shape.channels, on: first.map, zero: true, &source)
+    output = Convolution3x3(
+      first.channels, learnsVariance ? 2 * shape.channels : shape.channels, on: first.map,
+      zero: true, &source)
   }
 
   public func forward(
@@ -88,7 +92,7 @@ public struct UNetDenoiser: LearnedDenoiser {
     }
     let (activated, normResiduals) = norm.forward(h)
     return (
-      output(activated).reshaped(columns: x.columns),
+      rows(output(activated), pixels: x.columns),
       Residuals(
         time: time.residuals, input: inputs, skips: outputs,
         encoder: Array(blocks.prefix(levels)), middle: blocks[levels],
@@ -99,13 +103,28 @@ public struct UNetDenoiser: LearnedDenoiser {
   public func predict(_ x: Matrix, condition: Condition, timestep: Double) -> Matrix {
     let e = time(timestep, rows: x.rows, condition.features)
     let h = walk(inputs(x, condition.image)) { block, h, skip in block(h, beside: skip, e) }
-    return output(norm(h)).reshaped(columns: x.columns)
+    return rows(output(norm(h)), pixels: x.columns)
+  }
+
+  /// The output, whose maps have `[target, 2v - 1]` for every pixel if it learns the variance.
+  private func rows(_ maps: Matrix, pixels: Int) -> Matrix {
+    guard maps.columns > channels else { return maps.reshaped(columns: pixels) }
+    return maps.columns(0..<channels).reshaped(columns: pixels).joined(
+      maps.columns(channels..<2 * channels).reshaped(columns: pixels))
+  }
+
+  /// The maps of the output's rows.
+  private func maps(_ rows: Matrix) -> Matrix {
+    guard output.outputs > channels else { return rows.reshaped(columns: channels) }
+    let pixels = rows.columns / 2
+    return rows.columns(0..<pixels).reshaped(columns: channels).joined(
+      rows.columns(pixels..<2 * pixels).reshaped(columns: channels))
   }
 
   /// `[x, x̂0]` for every pixel.
   private func inputs(_ x: Matrix, _ image: Matrix?) -> Matrix {
-    let maps = x.reshaped(columns: output.outputs)
-    return image.map { maps.joined($0.reshaped(columns: output.outputs)) } ?? maps
+    let maps = x.reshaped(columns: channels)
+    return image.map { maps.joined($0.reshaped(columns: channels)) } ?? maps
   }
 
   /// The way from the inputs to the last norm, `through` every block: down the encoder, through the
@@ -133,7 +152,7 @@ public struct UNetDenoiser: LearnedDenoiser {
     var unused = Gradients(of: self)
     let dh = backwardToFirst(v, residuals, &unused).dh
     let dInputs = input.backward(dh, residuals.input, &unused)
-    return (output, dInputs.columns(0..<self.output.outputs).reshaped(columns: x.columns))
+    return (output, dInputs.columns(0..<channels).reshaped(columns: x.columns))
   }
 
   public func backward(_ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients) {
@@ -155,8 +174,7 @@ public struct UNetDenoiser: LearnedDenoiser {
       de.add(dEmbedding)
       return (dx, dSkip)
     }
-    var dh = dOutput.reshaped(columns: output.outputs)
-    dh = output.backward(dh, r.output, &gradients)
+    var dh = output.backward(maps(dOutput), r.output, &gradients)
     dh = norm.backward(dh, r.norm, &gradients)
     var dSkips: [Matrix] = []  // by level
     for level in decoder.indices {

@@ -61,7 +61,7 @@ public struct Model: Sendable {
       try Self.check(file, stage, configuration, path)
       if stage != .vae { try configuration.denoiser.check(shape: shape) }
       if stage == .denoiser {
-        posteriorVariance = try PosteriorVariance(from: &file, process.schedule, path: path)
+        posteriorVariance = try PosteriorVariance(from: &file, process, path: path)
       }
       try Weights.check(file, configuration.footprint(of: stage, shape: shape), path: path)
       return (stage: stage, path: path, content: file, shape: shape)

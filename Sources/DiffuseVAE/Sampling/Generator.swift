@@ -71,6 +71,9 @@ public struct Generator: Sendable {
         diffusevae-train --resume, which trains stage two anew
         """)
     }
+    guard !options.settings.choosesVariance || model.process.variances != nil else {
+      throw Self.choosesNoVariance
+    }
     guard options.temperature.isFinite, options.temperature >= 0 else {
       throw UserError("temperature is \(options.temperature); it must be a number from 0 up")
     }
@@ -95,6 +98,12 @@ public struct Generator: Sendable {
     // Steps that adapt would adapt to all images of a batch, and each depend on its company.
     batch = options.sampler == .rk45 ? 1 : together
   }
+
+  private static let choosesNoVariance = UserError(
+    """
+    variance learned is for runs with diffusion.learn_variance: use small, large or analytic, or train \
+    a run with it
+    """)
 
   /// Levels of noise on the way of an image; nil for a sampler that chooses its own.
   public var steps: Int? { options.sampler.countsSteps ? options.steps : nil }
@@ -197,10 +206,16 @@ public struct Generator: Sendable {
     let addresses = drafts.map(\.noise)
     let guidance = options.settings.guidance
     var evaluations = 0
-    func denoise(_ y: Matrix, _ level: Level) throws -> Matrix {
+    func found(_ y: Matrix, _ level: Level) throws -> (y0: Matrix, v: Matrix?) {
       let weight = guidance.weight(at: level, steps: process.schedule.steps)
       evaluations += weight == 0 ? 1 : 2
-      return try process.denoise(y, at: level, network, known, guidance: weight)
+      return try process.estimate(y, at: level, network, known, guidance: weight)
+    }
+    func denoise(_ y: Matrix, _ level: Level) throws -> Matrix { try found(y, level).y0 }
+    func estimate(_ y: Matrix, _ level: Level) throws -> (x0: Matrix, v: Matrix) {
+      let (y0, v) = try found(y, level)
+      guard let v else { throw Self.choosesNoVariance }
+      return (y0, v)
     }
     func noise(_ step: Int) -> Matrix {
       RandomStream(seed: options.seed, purpose: .reverseNoise, step: step).normal(
@@ -208,7 +223,8 @@ public struct Generator: Sendable {
     }
     let y0 = try options.settings.draw(
       from: start, through: levels, level: process.schedule.level(noiseShare:),
-      uncertainty: { model.posteriorVariance?($0) ?? 0 }, denoise: denoise, noise: noise)
+      uncertainty: { model.posteriorVariance?($0) ?? 0 }, denoise: denoise, estimate: estimate,
+      noise: noise)
     tally.add(evaluations)
     return process.formulation.image(fromChain: y0, known.reconstruction).affine(0.5, 0.5)
       .clamped(to: 0...1)

@@ -38,7 +38,7 @@ public struct LikelihoodOptions: Sendable {
 ///
 /// a bound of the whole model is their mean over z plus the divergence.
 package struct ImageLikelihood: Sendable {
-  /// By the variance of the reverse steps: `analytic` where the model knows it.
+  /// By the variance of the reverse steps: `analytic` and `learned` where the model knows them.
   package let bounds: [ReverseVariance: VariationalBound]
   /// By the probability-flow ODE.
   package let flow: Double
@@ -121,16 +121,27 @@ package struct LikelihoodEstimator: Sendable {
     let process = model.process
     let uniform = RandomStream(seed: options.seed, purpose: .chainStep)
       .uniform(rows: [index], columns: min(options.draws, levels.count))
+    let y0 = process.formulation.chain(fromImage: pixels.affine(2, -1), known.reconstruction)
+    // Of every sample, where the network chooses the variance: what that costs, and v of the last.
+    var (divergences, chosen): ([Double], Matrix?) = ([], nil)
     let chain = try DenoisedChain(
-      process.formulation.chain(fromImage: pixels.affine(2, -1), known.reconstruction),
-      through: levels,
+      y0, through: levels,
       steps: ChainStep.drawn(from: levels, count: options.draws) { Double(uniform[0, $0]) },
       dimensions: pixels.columns
     ) { samples, levels in
       try samples.indices.parts(of: Self.together).flatMap { part in
-        let estimates = try process.denoise(
+        let (estimates, v) = try process.estimate(
           .stacked(Array(samples[part])), at: Array(levels[part]), network,
           known.rows([Int](repeating: 0, count: part.count)))
+        if let v, let variances = process.variances {
+          divergences +=
+            chosenVarianceLosses(
+              v, estimates, .stacked([Matrix](repeating: y0, count: part.count)),
+              levels[part].map { ChosenVariance(variances[Int($0.timestep)], errorScale: 1) },
+              weights: [Float](repeating: 1, count: part.count)
+            ).losses
+          chosen = v.rows(part.count - 1..<part.count)
+        }
         return (0..<part.count).map { estimates.rows($0..<$0 + 1) }
       }
     } noise: {
@@ -139,21 +150,33 @@ package struct LikelihoodEstimator: Sendable {
     }
     let bytes = pixels.bytes
     let uncertainty = model.posteriorVariance
-    let bounds = ReverseVariance.allCases.filter { $0 != .analytic || uncertainty != nil }.map {
-      variance in
-      let bound = chain.bound {
-        variance(from: $0, to: $1, uncertainty: uncertainty?($0) ?? 0)
-      } decoder: { estimate, variance in
-        let means = process.formulation.image(fromChain: estimate, known.reconstruction).elements
-        // A denoiser that was never wrong where it was measured has none.
-        let deviation = max(variance, 1e-20).squareRoot()
-        return zip(bytes, means).reduce(0) {
-          $0 - logProbability(ofByte: $1.0, mean: Double($1.1), deviation: deviation)
+    func decoder(_ estimate: Matrix, _ variance: (Int) -> Double) -> Double {
+      let means = process.formulation.image(fromChain: estimate, known.reconstruction).elements
+      return bytes.indices.reduce(0) {
+        // A denoiser that was never wrong where it was measured leaves no variance.
+        let deviation = max(variance($1), 1e-20).squareRoot()
+        return $0
+          - logProbability(ofByte: bytes[$1], mean: Double(means[$1]), deviation: deviation)
+      }
+    }
+    var bounds: [ReverseVariance: VariationalBound] = [:]
+    for variance in ReverseVariance.allCases {
+      switch variance {
+      case .analytic where uncertainty == nil: break
+      case .small, .large, .analytic:
+        bounds[variance] = chain.bound {
+          variance(from: $0, to: $1, uncertainty: uncertainty?($0) ?? 0)
+        } decoder: { estimate, variance in
+          decoder(estimate) { _ in variance }
+        }
+      case .learned:
+        guard let v = chosen?.elements, let last = process.variances?.first else { break }
+        bounds[variance] = chain.bound(divergences: divergences.dropLast()) { estimate in
+          decoder(estimate) { last(Double(v[$0])) }
         }
       }
-      return (variance, bound)
     }
-    return Dictionary(uniqueKeysWithValues: bounds)
+    return bounds
   }
 
   /// `-ln P` by the flow, for images `[batch, pixels]` in [0, 1].

@@ -2,13 +2,18 @@ import Diffusion
 
 extension SamplingSettings {
   /// The way from noise to data by the chosen sampler; the arguments are those of all samplers.
+  ///
+  /// - Parameter estimate: for ``choosesVariance``.
   func draw<V: Vector>(
     from start: V, through levels: [Level], level: (Double) -> Level,
-    uncertainty: (Level) -> Double, denoise: (V, Level) throws -> V, noise: (Int) throws -> V
+    uncertainty: (Level) -> Double, denoise: (V, Level) throws -> V,
+    estimate: (V, Level) throws -> (x0: V, v: V), noise: (Int) throws -> V
   ) throws -> V {
     switch sampler {
     case .ddim:
       try ddim(from: start, through: levels, eta: eta, denoise: denoise, noise: noise)
+    case .ddpm where variance == .learned:
+      try ancestral(from: start, through: levels, estimate: estimate, noise: noise)
     case .ddpm:
       try ancestral(
         from: start, through: levels, variance: variance, uncertainty: uncertainty,
@@ -56,6 +61,9 @@ extension SamplingSettings.Sampler {
 extension SamplingSettings {
   /// Whether it must be known how far off the denoiser is.
   var needsPosteriorVariance: Bool { sampler == .ddpm && variance == .analytic }
+
+  /// Whether the network must choose the variance.
+  var choosesVariance: Bool { sampler == .ddpm && variance == .learned }
 
   /// The levels on the way from noise to data.
   func levels(of schedule: NoiseSchedule) throws -> [Level] {

@@ -66,8 +66,12 @@ package struct Slice: Sendable {
 }
 
 /// Stage two: the weighted squared error of the denoiser, a mean over pixels, given a fresh
-/// z ~ q(z|x0) for every image; the VAE is frozen. Timesteps are drawn uniformly, or in training by
-/// their losses, which are then weighted so that the expectation is the same.
+/// z ~ q(z|x0) for every image; the VAE is frozen. If the network also learns the variance of the
+/// reverse steps, a share of the variational bound is added, in which the mean is held (Nichol &
+/// Dhariwal 2021, eq. 16).
+///
+/// Timesteps are drawn uniformly, or in training by their losses, which are then weighted so that the
+/// expectation is the same.
 package struct DiffusionObjective<Network: Denoiser>: Objective {
   let process: DiffusionProcess
   /// Frozen; nil for the unconditional baseline.
@@ -79,8 +83,13 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
   /// What training draws timesteps by; nil for all alike.
   var importance: TimestepImportance?
 
-  package let terms = ["loss"]
+  /// The second one, of a network that learns the variance, is the bound less its prior term: the sum
+  /// over all t, in nats a pixel.
+  package var terms: [String] { process.variances == nil ? ["loss"] : ["loss", "vlb"] }
   package var together: Int { Network.together }
+
+  /// λ, what the bound counts.
+  static var boundWeight: Double { 0.001 }
 
   package func forward(
     _ network: Network, _ slice: Slice
@@ -96,9 +105,23 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
       dropout: Dropout(
         rate: slice.isTraining ? dropout : 0, slice.stream(.dropout), rows: slice.rows))
     let scale = 1 / Double(slice.batch * pixels)
-    let (losses, derivative) = squaredErrors(
-      output, target,
+    let (prediction, v) = process.parts(of: output)
+    var (losses, derivative) = squaredErrors(
+      prediction, target,
       weights: zip(timesteps, factors).map { Float(scale * process.lossWeights[$0] * $1) })
+    var bound: [Double] = []
+    if let v, let variances = process.variances {
+      // One draw of t stands for the sum over all.
+      let weights = factors.map { scale * Double(process.schedule.steps) * $0 }
+      let (divergences, byV) = chosenVarianceLosses(
+        v, prediction, target, timesteps.map { process.choice(variances[$0], at: $0) },
+        weights: weights.map { Float(Self.boundWeight * $0) })
+      let terms = zip(weights, divergences).map { $0 * $1 }
+      losses = zip(losses, terms).map { $0 + Self.boundWeight * $1 }
+      bound = [terms.reduce(0, +)]
+      // The network says 2v - 1.
+      derivative = derivative.joined(byV.affine(0.5, 0))
+    }
     var found = Residuals(network: residuals, derivative: derivative)
     if importance != nil {
       found.losses = timesteps.indices.map {
@@ -106,7 +129,7 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
           timestep: timesteps[$0], loss: losses[$0] * Double(slice.batch) / factors[$0])
       }
     }
-    return ([losses.reduce(0, +)], found)
+    return ([losses.reduce(0, +)] + bound, found)
   }
 
   /// The timestep of every row, and the factor of its loss.

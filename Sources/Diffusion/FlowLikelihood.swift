@@ -9,9 +9,10 @@ import RealModule
 ///
 ///     ln p(x) = ln N(x_T; 0, I) + D ln(σ_T/σ) - ∫ (α + σ) tr(∂x̂0/∂x) d ln τ
 ///
-/// The rest is left to the classical Runge–Kutta method, of order 4, in equal steps of λ = ½ ln SNR,
-/// with `d ln τ = -(1 - τ) dλ`: a network that says ε knows x0 to an error over α, which these steps
-/// give little weight. Only to pure noise, where λ is infinite, they are of ln τ.
+/// The rest is left to the classical Runge–Kutta method, of order 4, in equal steps of ln τ: no
+/// part of it has a singularity at either end. Or in equal steps of λ = ½ ln SNR, with
+/// `d ln τ = -(1 - τ) dλ`: a network that says ε or the score knows x0 to an error over α, which
+/// is near pure noise of little weight in these and of much in those.
 ///
 /// - Parameters:
 ///   - x: at `first`, one or several samples.
@@ -19,6 +20,7 @@ import RealModule
 ///   - last: where a sample is taken for pure noise.
 ///   - steps: positive; each asks four times.
 ///   - dimensions: of one sample.
+///   - inLambda: whether steps are of λ; `last` must then have some signal.
 ///   - level: that of a noise share, `NoiseSchedule.level(noiseShare:)`.
 ///   - denoise: the estimate of x0 and, for each sample, the trace of its derivative J by x; or
 ///     `vᵀ J v`, whose expectation that is if the elements of v are independent, of mean 0 and
@@ -27,21 +29,21 @@ import RealModule
 /// - Returns: for each sample `ln p(x)`, in nats.
 public func flowLogDensity<V: Vector>(
   of x: V, from first: Level, to last: Level, steps: Int, dimensions: Int,
-  level: (Double) -> Level, denoise: (V, Level) throws -> (x0: V, trace: [Double])
+  inLambda: Bool = false, level: (Double) -> Level, denoise: (V, Level) throws -> (x0: V, trace: [Double])
 ) rethrows -> [Double] {
   precondition(first.variance > 0 && steps > 0, "a flow starts with noise and has steps")
-  let isLogarithmic = last.alphaBar > 0
+  let inLambda = inLambda && last.alphaBar > 0
   /// `dy/du`, and the integrand, of u = -λ or ln τ.
   func slope(_ y: V, _ level: Level) throws -> (y: V, trace: [Double]) {
-    let (scale, rate) = (level.alpha + level.sigma, isLogarithmic ? 1 - level.noiseShare : 1)
+    let (scale, rate) = (level.alpha + level.sigma, inLambda ? 1 - level.noiseShare : 1)
     let (x0, trace) = try denoise(.combine(scale, y, 0, y), level)
     return (.combine(rate, y, -rate, x0), trace.map { rate * scale * $0 })
   }
   func place(_ level: Level) -> Double {
-    isLogarithmic ? .log(level.sigma / level.alpha) : .log(level.noiseShare)
+    inLambda ? .log(level.sigma / level.alpha) : .log(level.noiseShare)
   }
   func noiseShare(at place: Double) -> Double {
-    isLogarithmic ? 1 / (1 + .exp(-place)) : .exp(place)
+    inLambda ? 1 / (1 + .exp(-place)) : .exp(place)
   }
   let start = place(first)
   let h = (place(last) - start) / Double(steps)

@@ -30,27 +30,12 @@ struct ConsistencyTests {
     #expect(atBoundary.sample == 1 / schedule.level(0).alpha)
     let noise = function.coefficients(at: Level(timestep: 0, alphaBar: 0))
     #expect(noise.sample == 0 && noise.original == 1)
-  }
-
-  @Test("consistency model: f is c_skip x + c_out F for what F makes of Karras et al.'s D")
-  func parametrisation() throws {
-    let schedule = try #require(schedule)
-    let function = ConsistencyFunction(boundary: schedule.level(0))
+    // s = σ_d²/((ρ - ε)² + σ_d²) with σ_d = 0.5, at ρ = 1.
     let epsilon = schedule.level(0).sigma / schedule.level(0).alpha
-    let deviation = 0.5
-    for t in [1, 20, 400, 900, 999] {
-      let level = schedule.level(t)
-      let rho = level.sigma / level.alpha
-      let norm = (rho * rho + deviation * deviation).squareRoot()
-      let skip = pow(deviation, 2) / (pow(rho - epsilon, 2) + pow(deviation, 2))
-      let k = function.coefficients(at: level)
-      for (x, F) in [(0.7, -0.3), (-1.2, 2.1)] {
-        let D = pow(deviation / norm, 2) * x + rho * deviation / norm * F
-        expect(
-          "f at t = \(t)", k.sample * level.alpha * x + k.original * D,
-          is: skip * x + deviation * (rho - epsilon) / norm * F, within: 1e-9)
-      }
-    }
+    let middle = function.coefficients(at: Level(timestep: 0, alphaBar: 0.5))
+    let share = 0.25 / ((1 - epsilon) * (1 - epsilon) + 0.25)
+    expect("s/α", middle.sample, is: share * 2.squareRoot(), within: 1e-12)
+    expect("1 - s", middle.original, is: 1 - share, within: 1e-12)
   }
 
   @Test("consistency model: one and more steps end at the variances of the exact f")

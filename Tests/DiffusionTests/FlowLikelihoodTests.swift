@@ -120,10 +120,13 @@ struct FlowLikelihoodTests {
     return level.alpha / level.variance * terms.reduce(0) { $0 + $1.0 * $1.1 } / sum
   }
 
-  func mixtureDensity(_ x: Double, from first: Level, steps: Int) -> Double {
+  func mixtureDensity(
+    _ x: Double, from first: Level, steps: Int, inLambda: Bool = false
+  ) -> Double {
     let data = SolverTests.mixture
     return flowLogDensity(
-      of: x, from: first, to: Self.last, steps: steps, dimensions: 1, level: level(noiseShare:)
+      of: x, from: first, to: Self.last, steps: steps, dimensions: 1, inLambda: inLambda,
+      level: level(noiseShare:)
     ) {
       (data.denoise($0, $1), [slope(data, $0, $1)])
     }[0]
@@ -142,6 +145,28 @@ struct FlowLikelihoodTests {
       let found = mixtureDensity(x, from: Self.first, steps: 400)
       expect("ln p(\(x))", found, is: exactDensity(x, at: Self.first), within: 1e-6)
     }
+  }
+
+  @Test("In steps of λ: the same density; an error of ε grows over α, and does no harm")
+  func inLambda() throws {
+    for x in [-1.6, -0.1, 1.3] {
+      let found = mixtureDensity(x, from: Self.first, steps: 800, inLambda: true)
+      expect("ln p(\(x))", found, is: exactDensity(x, at: Self.first), within: 1e-6)
+    }
+    let (data, schedule) = (GaussianData(variance: 0.25), try NoiseSchedule(.cosine, steps: 1000))
+    /// ε is off by a hundredth of x, and so x0 by a hundredth of x σ/α.
+    func density(steps: Int, inLambda: Bool) -> Double {
+      flowLogDensity(
+        of: 0.5, from: schedule.level(0), to: schedule.level(999), steps: steps, dimensions: 1,
+        inLambda: inLambda, level: schedule.level(noiseShare:)
+      ) {
+        let error = 0.01 * $1.sigma / $1.alpha
+        return (data.denoise($0, $1) + error * $0, [data.gain(at: $1) + error])
+      }[0]
+    }
+    let limit = density(steps: 20_000, inLambda: false)
+    expect("25 steps", density(steps: 25, inLambda: true), is: limit, within: 2e-3)
+    #expect(abs(density(steps: 25, inLambda: false) - limit) > 10)
   }
 
   @Test("Its order is 4")

@@ -201,7 +201,7 @@ package struct LikelihoodEstimator: Sendable {
     let signs = Matrix(probe.rows, size, probe.elements.map { $0 < 0.5 ? -1 : 1 })
     let densities = try flowLogDensity(
       of: start, from: first, to: last, steps: options.flowSteps, dimensions: size,
-      level: process.schedule.level(noiseShare:)
+      inLambda: process.target.needsSignal, level: process.schedule.level(noiseShare:)
     ) { y, level in
       let (y0, product) = try process.vectorJacobianProduct(
         signs, at: y, level, network, known)

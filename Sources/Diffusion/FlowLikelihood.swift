@@ -29,7 +29,8 @@ import RealModule
 /// - Returns: for each sample `ln p(x)`, in nats.
 public func flowLogDensity<V: Vector>(
   of x: V, from first: Level, to last: Level, steps: Int, dimensions: Int,
-  inLambda: Bool = false, level: (Double) -> Level, denoise: (V, Level) throws -> (x0: V, trace: [Double])
+  inLambda: Bool = false, level: (Double) -> Level,
+  denoise: (V, Level) throws -> (x0: V, trace: [Double])
 ) rethrows -> [Double] {
   precondition(first.variance > 0 && steps > 0, "a flow starts with noise and has steps")
   let inLambda = inLambda && last.alphaBar > 0

@@ -30,6 +30,9 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
     try vae(likelihood, "8x8x1", "-\(bound)-3") {
       ($0.objective, $0.samples) = (bound, 3)
     }
+    try vae(likelihood, "8x8x1", "-labels-\(bound)") {
+      ($0.objective, $0.samples, $0.classes) = (bound, 2, 3)
+    }
     try vae(likelihood, "8x8x1", "-levels-\(bound)") {
       ($0.objective, $0.samples, $0.beta) = (bound, 4, bound == .elbo ? 0.7 : 1)
       ($0.upperLatents, $0.upperHidden) = ([4, 2], [9, 8])
@@ -50,21 +53,25 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
     var pixels = normal(7, shape.count, seed: 2).sigmoid()
     for i in 0..<shape.count { (pixels[2, i], pixels[5, i]) = (0, 1) }
     let noise = normal(7 * settings.samples, vae.noiseColumns, seed: 3)
+    let labels = settings.classes > 0 ? [0, 2, 1, 1, 0, 2, 0] : nil
     var gradients = Gradients(of: vae)
     let objective = VAEObjective(settings)
     let (terms, residuals) = objective.forward(
-      vae, pixels, noise: noise, batch: 7, beta: settings.beta)
+      vae, pixels, labels: labels, noise: noise, batch: 7, beta: settings.beta)
     objective.backward(vae, residuals, &gradients)
-    let posterior = vae.encode(pixels, labels: nil)
+    let posterior = vae.encode(pixels, labels: labels)
+    var inputs = [
+      "pixels": pixels, "noise": noise, "beta": number(settings.beta),
+      "weighted": number(settings.objective == .iwae ? 1 : 0),
+    ]
+    inputs["label"] = labels.map { oneHot($0, of: settings.classes, rows: 7) }
+    let ofDraws = labels.map { $0.flatMap { [Int](repeating: $0, count: settings.samples) } }
     try write(
-      "vae-\(likelihood)-\(image)\(ending)", vae, gradients, shape,
-      inputs: [
-        "pixels": pixels, "noise": noise, "beta": number(settings.beta),
-        "weighted": number(settings.objective == .iwae ? 1 : 0),
-      ],
+      "vae-\(likelihood)-\(image)\(ending)", vae, gradients, shape, inputs: inputs,
       results: [
         "mean": posterior.mean, "log_variance": posterior.logVariance,
-        "image": vae.decode(residuals.vae.chain.latents[0], labels: nil), "loss": number(terms[0]),
+        "image": vae.decode(residuals.vae.chain.latents[0], labels: ofDraws),
+        "loss": number(terms[0]),
       ])
   }
 
@@ -76,6 +83,8 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
       ("unet", "8x8x1", "denoiser.channels=[16, 24]"), ("unet", "12x4x3", "denoiser.channels=[8]"),
       ("unet", "16x8x3", "denoiser.channels=[16, 8, 24, 32]"),
       ("unet", "28x28x1", "denoiser.channels=[32, 64, 64]"),
+      ("mlp", "6x6x1", "diffusion.classes=3"), ("mlp", "6x6x3", "diffusion.learn_variance=true"),
+      ("unet", "4x4x1", "diffusion.classes=3"), ("unet", "4x4x3", "diffusion.learn_variance=true"),
     ], [true, false])
   func denoiser(network: (kind: String, image: String, setting: String), condition: Bool) throws {
     let shape = try #require(ImageShape(network.image))
@@ -94,18 +103,22 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
       for i in 0..<shape.count / 2 { x[1, i] = 0 }
       for i in 0..<shape.count { (x[2, i], x[3, i]) = (-1, 20 * x[3, i]) }
       let seen = condition ? normal(5, shape.count, seed: 5).clamped(to: -1...1) : nil
-      let target = normal(5, shape.count, seed: 6)
+      let features =
+        configuration.conditionFeatures > 0
+        ? normal(5, configuration.conditionFeatures, seed: 7) : nil
       let weights: [Float] = [0.2, 1, 0.5, 0.01, 2]
       var gradients = Gradients(of: denoiser)
       let (output, residuals) = denoiser.forward(
-        x, condition: Condition(image: seen), timesteps: timesteps, dropout: nil)
+        x, condition: Condition(image: seen, features: features), timesteps: timesteps,
+        dropout: nil)
+      let target = normal(5, output.columns, seed: 6)
       let (loss, derivative) = squaredError(output, target, weights: weights)
       denoiser.backward(derivative, residuals, &gradients)
       var inputs = [
         "x": x, "target": target, "weights": Matrix(1, 5, weights),
         "timesteps": Matrix(1, 5, timesteps.map { Float($0) }),
       ]
-      inputs["condition"] = seen
+      (inputs["condition"], inputs["seen"]) = (seen, features)
       try self.write(
         "\(network.kind)-\(shape)\(condition ? "" : "-unconditional")", denoiser, gradients, shape,
         inputs: inputs, results: ["output": output, "loss": number(loss)])

@@ -24,7 +24,8 @@ def gaussian(parameters):
 
 
 def vae_results(vae, inputs):
-    mean, log_variance = vae.posterior(inputs["pixels"])
+    label = inputs.get("label")
+    mean, log_variance = vae.posterior(inputs["pixels"], label)
     draws = len(inputs["noise"]) // len(mean)
     pixels = inputs["pixels"].repeat_interleave(draws, 0)
     posteriors = [gaussian([t.repeat_interleave(draws, 0) for t in (mean, log_variance)])]
@@ -37,7 +38,8 @@ def vae_results(vae, inputs):
             posteriors.append(gaussian(level.posterior(latents[-1])))
     priors = [gaussian(level.prior(z)) for level, z in zip(vae.upper, latents[1:])]
     priors.append(Normal(torch.zeros_like(latents[-1]), 1.0))
-    output = vae.decoder(latents[0])
+    label = label.repeat_interleave(draws, 0) if label is not None else None
+    output = vae.decoder(networks.beside(latents[0], label))
     if hasattr(vae, "log_variance"):
         likelihood = Normal(output, torch.exp(vae.log_variance / 2)).log_prob(pixels).sum(-1)
     else:
@@ -52,12 +54,13 @@ def vae_results(vae, inputs):
         # The highest level's divergence as its mean over z.
         ratios[-1] = kl_divergence(posteriors[-1], priors[-1]).sum(-1)
         loss = (-likelihood + inputs["beta"].squeeze() * sum(ratios)).mean()
-    image = vae.decode(latents[0])
+    image = vae.decode(latents[0], label)
     return {"mean": mean, "log_variance": log_variance, "image": image, "loss": loss}
 
 
 def denoiser_results(denoiser, inputs):
-    output = denoiser(inputs["x"], inputs.get("condition"), inputs["timesteps"])
+    output = denoiser(
+        inputs["x"], inputs.get("condition"), inputs["timesteps"], inputs.get("seen"))
     errors = (output - inputs["target"]).square().sum(-1)
     return {"output": output, "loss": (inputs["weights"] * errors).sum()}
 

@@ -56,10 +56,12 @@ class Stack(nn.ModuleList):
         while size := shape(f"{name}.{len(self)}.weight"):
             outputs = shape(f"{name}.{len(self)}.bias")[0]
             self.append(nn.Linear(math.prod(size) // outputs, outputs))
+        self.depth = len(self)
+        self.width = outputs
 
     def forward(self, x):
-        for i, layer in enumerate(self):
-            x = layer(F.silu(x) if i else x)
+        for i in range(self.depth):
+            x = self[i](F.silu(x) if i else x)
         return x
 
 
@@ -80,8 +82,15 @@ class Level(nn.Module):
         return self.decoder(z).chunk(2, -1)
 
 
+def beside(x, y):
+    return x if y is None else torch.cat([x, y], -1)
+
+
 class VAE(Loadable):
-    """Pixels are in [0, 1]. With `log_variance` they are Gaussian, else Bernoulli."""
+    """Pixels are in [0, 1]. With `log_variance` they are Gaussian, else Bernoulli.
+
+    A VAE that is told the label takes it, one-hot, beside x and beside z.
+    """
 
     def __init__(self, shape):
         super().__init__()
@@ -93,24 +102,31 @@ class VAE(Loadable):
         while shape(f"upper.{len(self.upper)}.encoder.0.weight"):
             self.upper.append(Level(shape, f"upper.{len(self.upper)}"))
 
-    def posterior(self, pixels):
+    def posterior(self, pixels, label=None):
         """q(z|x): mean and ln variance of z."""
-        return self.encoder(pixels).chunk(2, -1)
+        return self.encoder(beside(pixels, label)).chunk(2, -1)
 
-    def decode(self, z):
+    def decode(self, z, label=None):
         """The mean image."""
-        output = self.decoder(z)
+        output = self.decoder(beside(z, label))
         return output if hasattr(self, "log_variance") else output.sigmoid()
 
 
 class Time(Stack):
-    """Embeds t in 0…T-1."""
+    """Embeds t in 0…T-1, and what else is seen with it."""
 
-    def forward(self, t):
+    def __init__(self, shape, name):
+        super().__init__(shape, name)
+        if size := shape(f"{name}.condition.weight"):
+            outputs = shape(f"{name}.condition.bias")[0]
+            self.condition = nn.Linear(math.prod(size) // outputs, outputs)
+
+    def forward(self, t, seen=None):
         half = self[0].in_features // 2
         angles = t[:, None] * 10_000 ** (-torch.arange(half, dtype=torch.float64) / half)
         features = torch.cat([angles.cos(), angles.sin()], -1)
-        return F.silu(super().forward(features.to(self[0].weight)))
+        e = super().forward(features.to(self[0].weight))
+        return F.silu(e if seen is None else e + self.condition(seen))
 
 
 class ModulatedBlock(nn.Module):
@@ -131,7 +147,7 @@ class MLPDenoiser(Loadable):
         super().__init__()
         self.time = Time(shape, "time")
         (width,), (pixels,) = shape("input.bias"), shape("output.bias")
-        embedding = self.time[-1].out_features
+        embedding = self.time.width
         self.input = nn.Linear(math.prod(shape("input.weight")) // width, width)
         self.blocks = nn.ModuleList()
         while shape(f"blocks.{len(self.blocks)}.inner.bias"):
@@ -139,9 +155,9 @@ class MLPDenoiser(Loadable):
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.output = nn.Linear(width, pixels)
 
-    def forward(self, x, condition, t):
-        e = self.time(t)
-        h = self.input(x if condition is None else torch.cat([x, condition], -1))
+    def forward(self, x, condition, t, seen=None):
+        e = self.time(t, seen)
+        h = self.input(beside(x, condition))
         for block in self.blocks:
             h = block(h, e)
         return self.output(self.norm(h))
@@ -176,7 +192,7 @@ class UNetDenoiser(Loadable):
         above = [first] + channels[:-1]
 
         def block(inputs, outputs):
-            return ConvolutionalBlock(inputs, outputs, self.time[-1].out_features)
+            return ConvolutionalBlock(inputs, outputs, self.time.width)
 
         inputs = math.prod(shape("input.weight")) // (9 * first)
         self.input = nn.Conv2d(inputs, first, 3, padding=1)
@@ -190,9 +206,10 @@ class UNetDenoiser(Loadable):
     def maps(self, x):
         return x.reshape(len(x), *self.size, -1).permute(0, 3, 1, 2)
 
-    def forward(self, x, condition, t):
-        e = self.time(t)
+    def forward(self, x, condition, t, seen=None):
+        e = self.time(t, seen)
         h = self.maps(x)
+        channels = h.shape[1]
         h = self.input(h if condition is None else torch.cat([h, self.maps(condition)], 1))
         skips = []
         for level, block in enumerate(self.encoder):
@@ -204,7 +221,8 @@ class UNetDenoiser(Loadable):
             if level:
                 h = F.interpolate(h, scale_factor=2, mode="nearest")
         h = self.output(F.silu(self.norm(h)))
-        return h.permute(0, 2, 3, 1).flatten(1)
+        # The target of all pixels, then what is said of their variance, if anything is.
+        return torch.cat([part.permute(0, 2, 3, 1).flatten(1) for part in h.split(channels, 1)], -1)
 
 
 def denoiser(weights, height, width):

@@ -32,6 +32,8 @@ public struct EvaluationRequest: Sendable {
   public var priors: [PriorSettings.Kind]
   /// Whether to refine images; without it the second stage need not be trained.
   public var refines = true
+  /// Whether also to score reconstructions, refined ones too, and what the VAE alone draws.
+  public var showsVAE = true
   /// Samples of z for each test image by which their likelihood is estimated; nil not to.
   public var importance: Int?
   /// Nil for none.
@@ -112,7 +114,7 @@ extension Reference {
       try each(row, images)
     }
     let generator = try request.generator(model, steps: request.options.steps)
-    if model.vae != nil, let test {
+    if request.showsVAE, model.vae != nil, let test {
       let (z, labels) = (try generator.latents(of: test), test.labels(0..<test.count))
       try record("reconstructions of test images", labels: { _ in labels }) { _ in
         try generator.reconstructions(of: z, labels: labels)
@@ -123,7 +125,7 @@ extension Reference {
         }
       }
     }
-    for prior in request.priors {
+    for prior in request.showsVAE ? request.priors : [] {
       let generator = try Generator(
         Model(of: run, needsDenoiser: request.refines, prior: prior), request.options)
       try record("VAE alone, prior \(prior)", labels: generator.labels(count:)) {

@@ -14,7 +14,7 @@ struct Evaluate: ParsableCommand {
       trains it, once for each data set. Without it, features are random.
       """)
 
-  enum StageChoice: String, CaseIterable, ExpressibleByArgument { case vae, all }
+  enum StageChoice: String, CaseIterable, ExpressibleByArgument { case vae, refined, all }
 
   @OptionGroup var chosen: RunArguments
 
@@ -54,7 +54,11 @@ struct Evaluate: ParsableCommand {
       """, valueName: "prior"))
   var prior: [PriorSettings.Kind] = []
 
-  @Option(help: "What to measure: the VAE alone, which need be all there is, or all.")
+  @Option(
+    help: """
+      What to measure: the VAE alone, which need be all there is; refined images of new latents \
+      alone; or all.
+      """)
   var stage = StageChoice.all
 
   @Option(
@@ -93,7 +97,7 @@ struct Evaluate: ParsableCommand {
     guard samples == nil && config == nil || stage == .all && importance == nil else {
       throw ValidationError("--stage and --importance are for a run")
     }
-    guard stage == .all || steps == nil && sampler.isEmpty && likelihoods.isEmpty else {
+    guard stage != .vae || steps == nil && sampler.isEmpty && likelihoods.isEmpty else {
       throw ValidationError("--stage vae takes no --steps, no sampler and no --likelihood")
     }
     guard importance.map((1...1_000_000).contains) ?? true else {
@@ -122,7 +126,8 @@ struct Evaluate: ParsableCommand {
     try SamplerArguments.checkSteps(isGiven: steps != nil, request.options)
     request.steps = steps ?? request.steps
     request.priors = prior.isEmpty ? request.priors : prior
-    (request.refines, request.importance) = (stage == .all, importance)
+    (request.refines, request.showsVAE) = (stage != .vae, stage != .refined)
+    request.importance = importance
     request.likelihood = likelihoods.request(chosen)
     let folder = out ?? (samples == nil ? run.map { "\($0.folder)/evaluation" } : nil)
     try session.evaluate(subject, request, folder: folder, show: Session.show)

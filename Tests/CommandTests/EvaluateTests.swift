@@ -71,6 +71,9 @@ import Testing
     let description = "a classifier of the 10 classes of digits, right on 9"
     #expect(fitted.errors.contains(description) && !fitted.errors.contains("warning"))
     #expect(titles(fitted) == titles(random))
+    let refined = try evaluate(place, "--stage", "refined", "--out", "refined")
+    #expect(titles(refined) == [titles(random)[0], titles(random)[5]])
+    #expect(rows(refined)[1].prefix(11) == rows(fitted)[5].prefix(11))
     for row in rows(fitted) { #expect(Double(row[8]) != nil && Double(row[9]) != nil) }
     // Test images and what is made of them have labels; this model is not asked for any.
     #expect(rows(fitted).map { Double($0[10]) != nil } == [true, true, true, false, false, false])

@@ -50,6 +50,7 @@ public struct EvaluationRequest: Sendable {
 
   /// Refuses what cannot be done, before hours of work.
   func check(_ run: Run, _ data: Dataset) throws {
+    try run.configuration().checkLabels(data)
     for prior in priors.isEmpty ? [nil] : priors.map(Optional.some) {
       let model = try Model(of: run, needsDenoiser: refines, prior: prior)
       guard model.shape == data.shape else {

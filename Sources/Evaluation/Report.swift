@@ -28,8 +28,6 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     public let guidance: Double?
     /// Where it guides; nil for everywhere.
     public let guidanceInterval: [Double]?
-    /// The class that is asked for; nil for all in turn.
-    public let label: Int?
 
     init(_ options: SamplingOptions) {
       func own<Value>(_ name: String, _ value: Value) -> Value? {
@@ -49,7 +47,6 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
       let interval = [options.guidanceFrom, options.guidanceTo]
       guidance = options.guidanceWeight == 0 ? nil : options.guidanceWeight
       guidanceInterval = guidance == nil || interval == [0, 1] ? nil : interval
-      label = options.label
     }
 
     /// Each setting and its value.
@@ -59,7 +56,6 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
         ("corrections", corrections), ("snr", snr), ("step size", stepSize),
         ("tolerance", tolerance), ("spacing", spacing),
         ("guidance", guidance), ("within", guidanceInterval.map { "\($0[0])…\($0[1])" }),
-        ("label", label),
       ]
       let given = settings.compactMap { name, value in value.map { "\(name) \($0)" } }
       return ([sampler] + given).joined(separator: ", ")

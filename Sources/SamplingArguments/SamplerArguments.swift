@@ -39,7 +39,7 @@ public struct SamplerArguments: ParsableArguments {
   @Option(help: "Which timesteps are visited.")
   public var spacing: Spacing?
 
-  @Option(help: "Weight of classifier-free guidance, -1...100; 0 is none.")
+  @Option(parsing: .unconditional, help: "Weight of classifier-free guidance, -1...100; 0 is none.")
   public var guidance: Double?
 
   @Option(help: "Least share of the process' time at which it guides, 0...1.")
@@ -93,9 +93,6 @@ public struct SamplerArguments: ParsableArguments {
     options.guidanceWeight = guidance ?? options.guidanceWeight
     options.guidanceFrom = guidanceFrom ?? options.guidanceFrom
     options.guidanceTo = guidanceTo ?? options.guidanceTo
-    guard options.guidanceFrom <= options.guidanceTo else {
-      throw ValidationError("--guidance-from must be at most --guidance-to")
-    }
   }
 
   /// Refuses a number of steps where a tolerance decides it.

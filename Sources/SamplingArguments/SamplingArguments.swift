@@ -33,6 +33,7 @@ public struct SamplingArguments: ParsableArguments {
   public var prior: PriorSettings.Kind?
 
   @Option(
+    parsing: .unconditional,
     help: "Class of the images, of a model that has classes; all of them in turn if not given.")
   public var label: Int?
 

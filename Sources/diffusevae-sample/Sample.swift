@@ -48,8 +48,8 @@ struct Sample: ParsableCommand {
     guard (1...1_000_000).contains(count) else {
       throw ValidationError("--count is \(count); it must be in 1...1000000")
     }
-    guard stage == .all || common.steps == nil && common.label == nil && sampler.isEmpty else {
-      throw ValidationError("--stage vae takes no label, no sampler and none of its options")
+    guard stage == .all || common.steps == nil && sampler.isEmpty else {
+      throw ValidationError("--stage vae takes no sampler and none of its options")
     }
   }
 

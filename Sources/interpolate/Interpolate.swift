@@ -65,7 +65,8 @@ struct Interpolate: ParsableCommand {
     let first = try from.map { try model.encode(held: $0, count: rows) }
     let last = try to.map { try model.encode(held: $0, count: rows) }
     let paths = try generator.interpolate(
-      interpolation, pairs: rows, from: first?.z, to: last?.z, labels: first?.labels)
+      interpolation, pairs: rows, from: first?.z, to: last?.z,
+      labels: generator.labels(from: first?.labels, to: last?.labels))
     try output.write(paths, frames: frames, shape: model.shape)
     print(path)
   }

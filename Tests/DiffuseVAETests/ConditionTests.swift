@@ -9,7 +9,8 @@ import Testing
   private typealias Parts = Conditioning.Parts
 
   private static let everything = [
-    "diffusion.condition_latent=true", "diffusion.classes=3", "diffusion.drop_reconstruction=0.5",
+    "diffusion.condition_latent=true", "vae.classes=3", "diffusion.classes=3",
+    "diffusion.drop_reconstruction=0.5",
     "diffusion.drop_latent=0.3", "diffusion.drop_label=0.2",
   ]
 
@@ -165,7 +166,7 @@ import Testing
 
   @Test("Labels are asked for in turn, or the one that is chosen")
   func labels() throws {
-    let settings = ["diffusion.classes=3"]
+    let settings = ["vae.classes=3", "diffusion.classes=3"]
     let inTurn = try generator(settings).drafts([0, 1, 2, 3, 7]).map(\.label)
     #expect(inTurn == [0, 1, 2, 0, 1])
     let chosen = try generator(settings) { $0.label = 2 }
@@ -181,7 +182,7 @@ import Testing
         == "the run's model has no classes, and so no label to ask for")
     for label in [-1, 3] {
       #expect(
-        problem { try generator(["diffusion.classes=3"]) { $0.label = label } }
+        problem { try generator(["vae.classes=3", "diffusion.classes=3"]) { $0.label = label } }
           == "label is \(label); the run's model has classes 0...2")
     }
     #expect(
@@ -197,21 +198,27 @@ import Testing
         .hasPrefix("guidance_from is nan"))
     #expect(
       problem {
+        try generator(Self.everything) { ($0.guidanceFrom, $0.guidanceTo) = (0.5, 0.25) }
+      } == "guidance_from is 0.5, more than guidance_to, 0.25")
+    #expect(
+      problem {
         try generator(Self.everything) { ($0.sampler, $0.guidanceWeight) = (.consistency, 1) }
-      } == "guidance is for samplers other than consistency")
+      } == "guidance is for samplers other than consistency: take guidance 0")
   }
 
   @Test("A set without labels, or with more than a model has, is refused before training")
   func sets() throws {
     let digits = try Dataset(DataSettings())
-    try small("diffusion.classes=10").checkLabels(digits)
+    try small("vae.classes=10").checkLabels(digits)
     #expect(
-      problem { try small("diffusion.classes=9").checkLabels(digits) }
-        == "digits: has a label 9; classes must be 10 or more")
+      problem { try small("vae.classes=9", "diffusion.classes=9").checkLabels(digits) }
+        == "digits: has a label 9, and the configuration is of 9 classes only")
     let unlabelled = try Dataset(DataSettings(set: "gaussian"))
     #expect(
-      problem { try small("diffusion.classes=2").checkLabels(unlabelled) }
-        == "gaussian: has no labels, which vae.classes and diffusion.classes ask for")
+      problem {
+        try small("diffusion.formulation=none", "diffusion.classes=2").checkLabels(unlabelled)
+      }
+        == "gaussian: has no labels, and the configuration is of 2 classes")
   }
 
   @Test("After training with labels, the right ones lower the loss")

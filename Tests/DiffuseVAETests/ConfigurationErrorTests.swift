@@ -193,8 +193,10 @@ import Testing
       ])
     #expect(
       problems("vae: {classes: 10}\ndiffusion: {classes: 9}") == [
-        "a.yaml:2:13: vae.classes and diffusion.classes must be the same number, or one of them 0"
+        "a.yaml:2:13: diffusion.classes must be 0 or the same as vae.classes: else z, which is drawn "
+          + "without the label, would tell of another"
       ])
+    #expect(problems("diffusion: {formulation: none, classes: 9}\nvae: {classes: 10}").isEmpty)
     #expect(
       problems(
         "{diffusion: {drop_reconstruction: 0.1}, consistency: {kind: training},"

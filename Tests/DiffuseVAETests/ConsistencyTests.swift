@@ -126,6 +126,18 @@ private struct Points: Examples {
       (options.sampler, options.steps) = (.consistency, 1)
       let text = problem { try Generator(Model(of: run), options) }
       #expect(text.contains("set consistency.kind in its config.yaml, and --resume"))
+
+      // Its grids are drawn without the guidance that the second stage's are drawn with.
+      let configuration = try small(
+        "consistency.kind=training", "training.consistency.steps=4",
+        "training.consistency.batch=50", "diffusion.drop_reconstruction=0.5",
+        "sampling.guidance=1")
+      let model = try Model(of: trainedRun(in: runs, name: "consistent", configuration))
+      options.guidanceWeight = 0
+      let generator = try Generator(model, options)
+      let images = try generator.images(0..<3)
+      #expect(images.isFinite && images.rows(0..<1) != images.rows(1..<2))
+      #expect(generator.evaluations == 1)
     }
   }
 }

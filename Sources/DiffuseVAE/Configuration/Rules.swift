@@ -68,10 +68,11 @@ extension Configuration {
       else: "diffusion.condition_latent must be false and drop_reconstruction 0 with formulation "
         + "none, which has neither z nor x̂0")
     require(
-      vae.classes == 0 || diffusion.classes == 0 || vae.classes == diffusion.classes
-        || !hasVAE,
+      diffusion.classes == 0 || diffusion.classes == vae.classes || !hasVAE,
       of: "vae.classes", "diffusion.classes",
-      else: "vae.classes and diffusion.classes must be the same number, or one of them 0")
+      else:
+        "diffusion.classes must be 0 or the same as vae.classes: else z, which is drawn without "
+        + "the label, would tell of another")
     require(
       diffusion.dropLatent == 0 || diffusion.conditionLatent,
       of: "diffusion.drop_latent", "diffusion.condition_latent",
@@ -112,8 +113,8 @@ extension Configuration {
       denoiser.kind != .exact
         || diffusion.formulation == .unconditional && diffusion.classes == 0,
       of: "denoiser.kind", "diffusion.formulation", "diffusion.classes",
-      else:
-        "denoiser.kind exact is for diffusion.formulation none without classes: with x̂0 or a label the best is not known"
+      else: "denoiser.kind exact is for diffusion.formulation none without classes: with x̂0 or a "
+        + "label the best is not known"
     )
     require(
       denoiser.kind != .exact || !diffusion.learnVariance,

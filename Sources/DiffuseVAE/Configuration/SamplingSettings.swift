@@ -63,7 +63,7 @@ extension SamplingSettings {
   /// - Precondition: ``check()`` lets them pass.
   var guidance: Guidance {
     Guidance(
-      weight: guidanceWeight, interval: guidanceFrom...max(guidanceFrom, guidanceTo))
+      weight: guidanceWeight, interval: guidanceFrom...guidanceTo)
   }
 
   /// The names of settings that only some samplers have, and theirs.
@@ -103,8 +103,11 @@ extension SamplingSettings {
     try require("guidance", guidanceWeight, Self.weights)
     try require("guidance_from", guidanceFrom, Self.shares)
     try require("guidance_to", guidanceTo, Self.shares)
+    guard guidanceFrom <= guidanceTo else {
+      throw UserError("guidance_from is \(guidanceFrom), more than guidance_to, \(guidanceTo)")
+    }
     guard guidanceWeight == 0 || sampler != .consistency else {
-      throw UserError("guidance is for samplers other than consistency")
+      throw UserError("guidance is for samplers other than consistency: take guidance 0")
     }
     guard Self.numbersOfCorrections.contains(corrections) else {
       let allowed = Notation.integer(in: Self.numbersOfCorrections).allowed

@@ -138,7 +138,7 @@ extension Configuration {
   var conditionFeatures: Int { Conditioning(diffusion).features(latent: vae.latent) }
 
   /// Of images, as far as a stage is told of them; 0 if none is.
-  var classes: Int { max(vae.classes, diffusion.classes) }
+  var classes: Int { max(hasVAE ? vae.classes : 0, diffusion.classes) }
 
   /// Refuses a set without the labels that a stage is to see.
   ///
@@ -148,11 +148,11 @@ extension Configuration {
     for images in [data.training, data.test].compactMap({ $0 }) {
       guard let labels = images.labels else {
         throw UserError(
-          "\(data.name): has no labels, which vae.classes and diffusion.classes ask for")
+          "\(data.name): has no labels, and the configuration is of \(classes) classes")
       }
       if let label = labels.max(), label >= classes {
         throw UserError(
-          "\(data.name): has a label \(label); classes must be \(Int(label) + 1) or more")
+          "\(data.name): has a label \(label), and the configuration is of \(classes) classes only")
       }
     }
   }

@@ -1,7 +1,8 @@
 import Neural
 
-/// The network of the second stage: from a noisy image, its timestep and, if it sees one, the
-/// VAE's reconstruction, to the prediction target. Images are `[batch, pixels]`, about [-1, 1].
+/// The network of the second stage: from a noisy image, its timestep and, if it sees any, the
+/// VAE's reconstruction and other conditions, to the prediction target. Images are
+/// `[batch, pixels]`, about [-1, 1].
 ///
 /// Where it learns the variance of the reverse steps, too, the output is `[batch, 2·pixels]`: the
 /// target of all pixels, and after it 2v - 1 of all, v being that of `LearnedVariance`.

@@ -9,7 +9,7 @@ import Neural
 /// It is measured at some timesteps, and is between them as great a share of the noise's variance
 /// σ² as it is at these: it rises like σ² near clean data, where it would bend most. Of a network
 /// whose error of x0 grows without limit towards pure noise, as that of ε over α does unless x0 is
-/// clipped, the share is of σ²/ᾱ.
+/// clipped, the share is of σ²/ᾱ. It is that of the network as it is, without guidance.
 package struct PosteriorVariance: Equatable, Sendable {
   /// Images that it is measured on.
   static let images = 256

@@ -148,6 +148,7 @@ extension Model {
     guard data.shape == shape else {
       throw UserError("\(data.name): images are \(data.shape), the run's are \(shape)")
     }
+    try configuration.checkLabels(data)
     let images = data.test ?? data.training
     guard first >= 0, first < images.count, count <= images.count - first else {
       throw UserError(

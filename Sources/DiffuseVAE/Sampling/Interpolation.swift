@@ -58,12 +58,30 @@ public struct Interpolation: Sendable {
 }
 
 extension Generator {
+  /// The class of every path, by those of its ends where these are known.
+  ///
+  /// - Throws: ``UserError`` for ends of different classes, if the model is told one for the whole path.
+  public func labels(from: [Int]?, to: [Int]?) throws -> [Int]? {
+    guard let from, let to, options.label == nil, model.configuration.classes > 0 else {
+      return from ?? to
+    }
+    if let (a, b) = zip(from, to).first(where: { $0 != $1 }) {
+      throw UserError(
+        """
+        a path is of one class, which the model is told: its ends are of \(a) and \(b); \
+        choose others, or give --label
+        """)
+    }
+    return from
+  }
+
   /// `pairs` paths, path `r` from image 2r of the seed towards the z (or the y_T) of image 2r + 1.
   ///
   /// - Parameters:
   ///   - from: latents to take for the first end of every path instead, `[pairs, latent]`.
   ///   - to: the same for the last end.
   ///   - labels: the class of every path, if not that of the options or of its first image.
+  /// - Throws: ``UserError`` for more images than memory holds, and without a VAE for `z`.
   /// - Returns: the refined frames of all paths one after the other, `[pairs · frames, pixels]` in
   ///   [0, 1], and the VAE's reconstructions of the same frames; nil without a VAE.
   public func interpolate(

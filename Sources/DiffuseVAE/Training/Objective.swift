@@ -57,7 +57,8 @@ package struct Slice: Sendable {
   package let batch: Int
   package let seed: UInt64
   package let step: Int
-  /// False to evaluate, without dropout and without noise on x̂0.
+  /// False to evaluate: without dropout, noise on x̂0, what training withholds, and warm-ups, and
+  /// by uniform timesteps.
   package var isTraining = true
 
   package func stream(_ purpose: RandomStream.Purpose) -> RandomStream {

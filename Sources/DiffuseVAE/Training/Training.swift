@@ -229,7 +229,7 @@ public struct Training {
     // What a run's images are drawn by may still have to be trained; one step shows a
     // consistency model.
     if stage == .consistency {
-      (options.sampler, options.steps) = (.consistency, 1)
+      (options.sampler, options.steps, options.guidanceWeight) = (.consistency, 1, 0)
     } else if options.sampler == .consistency {
       options.sampler = .ddim
     }

@@ -138,4 +138,18 @@ import Testing
     refuse(model, images(0), "one image")
     refuse(diverged, images(2), "not finite")
   }
+
+  @Test("ln Σ eˣ: of nothing and of zeros -∞, in any order, and without overflow")
+  func logSums() {
+    func logSum(_ terms: [Double]) -> Double {
+      var sum = LogSum()
+      for term in terms { sum.add(term) }
+      return sum.value
+    }
+    #expect(logSum([]) == -.infinity && logSum([-.infinity, -.infinity]) == -.infinity)
+    for terms: [Double] in [[-.infinity, .log(2), .log(3)], [.log(3), -.infinity, .log(2)]] {
+      #expect(abs(logSum(terms) - .log(5)) < 1e-15)
+    }
+    #expect(abs(logSum([1000, 1001]) - (1001 + .log(onePlus: .exp(-1)))) < 1e-12)
+  }
 }

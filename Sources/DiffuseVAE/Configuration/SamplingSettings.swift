@@ -62,8 +62,7 @@ public struct SamplingSettings: Equatable, Sendable {
 extension SamplingSettings {
   /// - Precondition: ``check()`` lets them pass.
   var guidance: Guidance {
-    Guidance(
-      weight: guidanceWeight, interval: guidanceFrom...guidanceTo)
+    Guidance(weight: guidanceWeight, interval: guidanceFrom...guidanceTo)
   }
 
   /// The names of settings that only some samplers have, and theirs.

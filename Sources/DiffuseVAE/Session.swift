@@ -18,6 +18,7 @@ public enum Session {
     }
     try checkProcessor()
     Memory.keepFreedBuffers()
+    try BLAS.touchWorkspace(threads: min(threads, cores))
     // Writing past a file-size limit, or to a pipe that nobody reads any more, is then an error of
     // `write` and not the end.
     signal(SIGXFSZ, SIG_IGN)

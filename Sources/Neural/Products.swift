@@ -165,6 +165,21 @@ public enum BLAS {
   /// of a product that several threads share do.
   static let oneThreadPerProduct: Void = openblas_set_num_threads(1)
 
+  /// Has OpenBLAS write once to the beginning of the memory where it copies operands to, of which each
+  /// product at work has a piece.
+  ///
+  /// Its kernels fetch ahead of what they read, and what no product has written yet is not mapped:
+  /// every such fetch then searches the page tables, in vain and again and again. With the kernels
+  /// for processors without AVX-512 products of few channels take several times as long until a
+  /// larger one was made.
+  ///
+  /// - Parameter threads: products at work at the same time. They are likely to be, here, but need
+  ///   not: what a thread has not touched is only slow.
+  public static func touchWorkspace(threads: Int) throws {
+    let x = Matrix(512, 512)
+    _ = try concurrently(threads, threads: threads) { _ in x * x }
+  }
+
   /// The processor kernels that OpenBLAS chose, or was told to use, such as `SkylakeX`.
   public static var coreName: String {
     openblas_get_corename().map { String(cString: $0) } ?? "unknown"

@@ -84,4 +84,19 @@ public enum LossWeight: String, CaseIterable, Sendable {
       return min(weight * target.originalError(at: level), limit)
     }
   }
+
+  /// The same at a time between two timesteps, where the weight of `vlb` is `-½ dSNR/dt`, what
+  /// `½ (SNR' - SNR)` comes to for many timesteps (Kingma et al. 2021, section 5).
+  ///
+  /// - Parameter time: from the first timestep to the last.
+  public func factor(
+    of target: PredictionTarget, along schedule: NoiseSchedule, at time: Double, gamma: Double,
+    limit: Double = 400
+  ) -> Double {
+    let level = schedule.level(timestep: time)
+    let weight =
+      self == .variationalBound
+      ? schedule.snrDecline(timestep: time) / 2 : value(at: level, after: .clean, gamma: gamma)
+    return min(weight * target.originalError(at: level), limit)
+  }
 }

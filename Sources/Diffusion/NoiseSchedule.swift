@@ -67,6 +67,17 @@ public struct NoiseSchedule: Sendable {
     return Level(timestep: timestep, noiseShare: below + fraction * (above - below))
   }
 
+  /// `-dSNR/dt` at a time from the first timestep to the last, t counting timesteps: that of
+  /// ``level(timestep:)``, whose `SNR = ((1 - τ)/τ)²` has a τ that is linear between two of them. At a
+  /// timestep it is of the side after it, and from the last one on 0.
+  public func snrDecline(timestep: Double) -> Double {
+    let low = max(0, min(steps - 1, Int(timestep)))
+    guard low < steps - 1 else { return 0 }
+    let growth = level(low + 1).noiseShare - level(low).noiseShare
+    let tau = level(timestep: timestep).noiseShare
+    return 2 * growth * (1 - tau) / (tau * tau * tau)
+  }
+
   /// The level of any ``Level/noiseShare``: In [0, 1]. Its timestep lies between those of its
   /// neighbours; before the first timestep and after the last one it is that one.
   public func level(noiseShare tau: Double) -> Level {

@@ -10,7 +10,8 @@ public enum Spacing: String, CaseIterable, Sendable {
   case quadratic
 
   /// Equal distances of (σ/α)^(1/7), from the first timestep's to that paper's largest, 80, or the
-  /// last one's if that is less; then the last one (Karras et al. 2022, eq. 5 with ρ = 7).
+  /// last one's if that is less; but in place of the largest stands the last timestep, however noisy
+  /// (Karras et al. 2022, eq. 5 with ρ = 7).
   case edm
 }
 

@@ -1,14 +1,5 @@
 import RealModule
 
-/// How often training looks at each timestep.
-public enum TimestepSampling: String, CaseIterable, Sendable {
-  /// At all equally often.
-  case uniform
-
-  /// More often where the loss is large: ``TimestepImportance``.
-  case importance
-}
-
 /// The loss of one example at its timestep.
 public struct TimestepLoss: Equatable, Sendable {
   public let timestep: Int

@@ -97,7 +97,8 @@ public enum PNG {
     }
   }
 
-  private static let sizeLimit = 1 << 28
+  /// Bytes that an image may have.
+  package static let sizeLimit = 1 << 28
 
   /// What libpng has last complained about.
   private static func message(_ image: UnsafePointer<png_image>) -> String {

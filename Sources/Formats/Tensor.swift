@@ -14,7 +14,7 @@ public struct Tensor: Equatable, Sendable {
 
 extension [Int] {
   /// The product of all, 1 for none; nil if it, or a product on the way to it, overflows.
-  var checkedProduct: Int? {
+  package var checkedProduct: Int? {
     var product = 1
     for factor in self {
       let (next, overflow) = product.multipliedReportingOverflow(by: factor)

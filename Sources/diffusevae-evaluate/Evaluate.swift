@@ -100,6 +100,9 @@ struct Evaluate: ParsableCommand {
     guard stage != .vae || steps == nil && sampler.isEmpty && likelihoods.isEmpty else {
       throw ValidationError("--stage vae takes no --steps, no sampler and no --likelihood")
     }
+    guard stage != .refined || prior.count < 2 else {
+      throw ValidationError("--stage refined takes one --prior: it does not show the VAE alone")
+    }
     guard importance.map((1...1_000_000).contains) ?? true else {
       throw ValidationError("--importance is \(importance ?? 0); it must be in 1...1000000")
     }

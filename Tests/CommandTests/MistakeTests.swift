@@ -96,6 +96,10 @@ import Testing
     (["diffusevae-evaluate", "--importance", "0"], "--importance is 0; it must be in 1...1000000"),
     (["diffusevae-evaluate", "--stage", "vae", "--steps", "3"], "--stage vae takes no --steps"),
     (
+      ["diffusevae-evaluate", "--stage", "refined", "--prior", "normal", "--prior", "mixture"],
+      "--stage refined takes one --prior"
+    ),
+    (
       ["diffusevae-evaluate", "--samples", "x.npy", "--importance", "5"],
       "--stage and --importance are for a run"
     ),

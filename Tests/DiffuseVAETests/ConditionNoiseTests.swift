@@ -12,10 +12,10 @@ import Testing
     struct Residuals: Sendable {
       let x: Matrix
       let condition: Matrix?
-      let timesteps: [Int]
+      let timesteps: [Double]
     }
     func forward(
-      _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
+      _ x: Matrix, condition: Condition, timesteps: [Double], dropout: Dropout?
     ) -> (output: Matrix, residuals: Residuals) {
       (x, Residuals(x: x, condition: condition.image, timesteps: timesteps))
     }
@@ -95,7 +95,7 @@ import Testing
       expected.scaleRows(
         [Float](repeating: 1, count: Self.images),
         adding: plain.timesteps.map {
-          formulation == .centred ? 1 : 1 - Float(schedule.level($0).alpha)
+          formulation == .centred ? 1 : 1 - Float(schedule.level(timestep: $0).alpha)
         }, noise)
       #expect(distance(noised.x, expected) < 1e-5)
     }

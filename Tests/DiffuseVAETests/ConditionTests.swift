@@ -89,7 +89,7 @@ import Testing
   /// Says 0.3 x + 0.2 x̂0 + the sum of what it sees with the time.
   private struct Sum: Denoiser {
     func forward(
-      _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
+      _ x: Matrix, condition: Condition, timesteps: [Double], dropout: Dropout?
     ) -> (output: Matrix, residuals: Int) {
       var output = x.affine(0.3, 0)
       if let image = condition.image { output.add(0.2, image) }

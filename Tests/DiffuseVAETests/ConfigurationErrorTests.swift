@@ -260,6 +260,17 @@ import Testing
         "a.yaml:1:27: sampling.variance learned is for diffusion.learn_variance only"
       ])
     #expect(
+      problems("diffusion: {timesteps: continuous, learn_variance: true}") == [
+        "a.yaml:1:36: diffusion.learn_variance must be false with diffusion.timesteps continuous, "
+          + "where no step leads from one t to the next"
+      ])
+    #expect(
+      problems(
+        "diffusion: {steps: 20}\nconsistency: {kind: training, levels: 9}\n"
+          + "sampling: {sampler: consistency, steps: 20}") == [
+          "a.yaml:3:34: sampling.steps must be less than diffusion.steps with sampler consistency"
+        ])
+    #expect(
       problems("diffusion: {learn_variance: true}\nconsistency: {kind: training}") == [
         "a.yaml:2:15: diffusion.learn_variance must be false with consistency.kind training, "
           + "whose model has no variance"

@@ -77,7 +77,7 @@ import Testing
         "denoiser.kind=\(kind)", "denoiser.channels=[16, 16]", "diffusion.formulation=none")
       let dropout = Dropout(
         rate: 0.3, RandomStream(seed: 1, purpose: .dropout), rows: 0..<40)
-      let (x, timesteps) = (normal(40, 64, seed: 1), Array(0..<40))
+      let (x, timesteps) = (normal(40, 64, seed: 1), (0..<40).map { Double($0) })
       switch configuration.network(shape: Self.shape) {
       case let network as MLPDenoiser:
         return network.forward(x, condition: .none, timesteps: timesteps, dropout: dropout)

@@ -96,7 +96,7 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
       ])
     func write<Network: Denoiser>(_ denoiser: Network) throws {
       let denoiser = denoiser.shaken(0.05)
-      let timesteps = [0, 999, 500, 7, 123]
+      let timesteps: [Double] = [0, 999, 500, 7, 123]
       var x = normal(5, shape.count, seed: 4)
       // Half of one image is blank. If all of it were, a norm would divide rounding errors by
       // nearly nothing, and single precision, PyTorch's too, be off by more than is allowed.

@@ -74,7 +74,7 @@ import Testing
       return x
     }
     func forward(
-      _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
+      _ x: Matrix, condition: Condition, timesteps: [Double], dropout: Dropout?
     ) -> (output: Matrix, residuals: Int) { (x, 0) }
     func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
     mutating func visit(
@@ -236,6 +236,21 @@ import Testing
     #expect(paths.frames.rows == 6 && paths.reconstructions == nil)
   }
 
+  @Test("A model loaded without its second stage draws the VAE's images, whatever the sampler")
+  func firstStageAlone() throws {
+    let whole = try model("consistency.kind=training")
+    func part(denoiser: (any Denoiser)?) throws -> Model {
+      try Model(whole.configuration, shape: whole.shape, vae: whole.vae, denoiser: denoiser)
+    }
+    let options: (inout SamplingOptions) -> Void = { ($0.sampler, $0.steps) = (.consistency, 1) }
+    let alone = try generator(part(denoiser: nil), options)
+    #expect(try alone.reconstructions(0..<3) == generator(whole).reconstructions(0..<3))
+    #expect(problem { try alone.images(0..<3) }.contains("without its second stage"))
+    #expect(
+      problem { try generator(part(denoiser: whole.denoiser), options) }
+        == "the run has no consistency model: finish it with --resume")
+  }
+
   @Test("A sheet has a grey line around every image; rows fill from the left")
   func sheet() throws {
     let images = Matrix(3, 4, [0, 0, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1])
@@ -273,6 +288,12 @@ import Testing
       let first = try PNG.decode(File.read("\(folder)/many/00000.png"), file: "00000.png")
       #expect(first.bytes == [0, 64, 128, 191])
       #expect(problem { try ImageOutput("\(folder)/a.jpg") }.contains(".jpg is not known"))
+      // 18 070 by 18 013 pixels, fewer than 30 000 a side.
+      #expect(
+        problem {
+          try ImageOutput("\(folder)/a.png").check(
+            count: 100_000, shape: ImageShape(height: 28, width: 28, channels: 1))
+        }.contains("18070 by 18013 pixels"))
       #expect(
         problem { try ImageOutput("\(folder)/none/a.png").check(count: 3, shape: shape) }.contains(
           "there is no folder"))

@@ -150,6 +150,7 @@ import Testing
     for terms: [Double] in [[-.infinity, .log(2), .log(3)], [.log(3), -.infinity, .log(2)]] {
       #expect(abs(logSum(terms) - .log(5)) < 1e-15)
     }
+    #expect([[.nan], [.nan, 0], [0, .nan], [0, .nan, 1]].allSatisfy { logSum($0).isNaN })
     #expect(abs(logSum([1000, 1001]) - (1001 + .log(onePlus: .exp(-1)))) < 1e-12)
   }
 }

@@ -114,7 +114,8 @@ import Testing
       #expect([1, 3].contains(mixture.components))
       let many = try small("prior.components=[1, 3, 151]")
       let digits = try Dataset(many.data)
-      #expect(problem { try many.checkMixture(digits) }.contains("prior.components is 151"))
+      #expect(
+        problem { try many.checkMixture(digits, threads: 2) }.contains("prior.components is 151"))
     }
   }
 }

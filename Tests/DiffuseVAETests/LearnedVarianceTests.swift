@@ -33,8 +33,8 @@ import Testing
       rows: slice.rows, below: process.schedule.steps)
     let noise = slice.stream(.diffusionNoise).normal(
       rows: slice.rows, columns: slice.examples.columns)
-    let target = process.diffuse(slice.examples.affine(2, -1), noise: noise, timesteps: timesteps)
-      .target
+    let target = process.goal(
+      slice.examples.affine(2, -1), noise: noise, levels: timesteps.map(process.schedule.level))
     return (target, timesteps)
   }
 
@@ -106,6 +106,7 @@ import Testing
       _ network: Network, _ slice: Slice
     ) -> (terms: [Double], residuals: Network.Residuals) {
       let timesteps = slice.stream(.timestep).integers(rows: slice.rows, below: 50)
+        .map { Double($0) }
       let (output, residuals) = network.forward(
         slice.examples, condition: .none, timesteps: timesteps, dropout: nil)
       return ([output.dot(direction)], residuals)
@@ -165,7 +166,7 @@ import Testing
   private struct Constant: Denoiser {
     let v: Float
     func forward(
-      _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
+      _ x: Matrix, condition: Condition, timesteps: [Double], dropout: Dropout?
     ) -> (output: Matrix, residuals: Int) {
       (x.affine(0.5, 0).joined(Matrix(x.rows, x.columns, fill: 2 * v - 1)), 0)
     }

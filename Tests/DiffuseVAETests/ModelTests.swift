@@ -162,7 +162,8 @@ import Testing
         (settings.steps, settings.formulation, settings.condition) = (50, .unconditional, false)
         (settings.target, settings.loss, settings.gamma) = (target, weight, 0.7)
         let process = try DiffusionProcess(settings)
-        var output = process.diffuse(x0, noise: noise, timesteps: timesteps).target
+        var output = process.goal(
+          x0, noise: noise, levels: timesteps.map(process.schedule.level))
         output.add(Matrix(output.rows, output.columns, fill: 0.3))
         let loss = DiffusionObjective<Oracle>(process: process, vae: nil)
           .forward(Oracle(output: output), slice).terms[0]
@@ -210,7 +211,7 @@ import Testing
   struct Oracle: Denoiser {
     let output: Matrix
     func forward(
-      _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
+      _ x: Matrix, condition: Condition, timesteps: [Double], dropout: Dropout?
     ) -> (output: Matrix, residuals: Int) { (output, 0) }
     func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
     mutating func visit(
@@ -231,8 +232,9 @@ import Testing
         settings.schedule = schedule
         let process = try DiffusionProcess(settings)
         let y0 = formulation.chain(fromImage: x0, reconstruction)
-        let (y, goal) = process.diffuse(
-          y0, noise: noise, timesteps: [Int](repeating: 300, count: 4))
+        let levels = [Level](repeating: process.schedule.level(300), count: 4)
+        let y = process.diffuse(y0, noise: noise, levels: levels)
+        let goal = process.goal(y0, noise: noise, levels: levels)
         let found = try process.denoise(
           y, at: process.schedule.level(300), Oracle(output: goal),
           Known(reconstruction: reconstruction))
@@ -248,8 +250,9 @@ import Testing
       var settings = DiffusionSettings()
       (settings.target, settings.zeroSNR) = (target, true)
       let process = try DiffusionProcess(settings)
-      let (y, goal) = process.diffuse(
-        x0, noise: noise, timesteps: [Int](repeating: 999, count: 4))
+      let levels = [Level](repeating: process.schedule.level(999), count: 4)
+      let y = process.diffuse(x0, noise: noise, levels: levels)
+      let goal = process.goal(x0, noise: noise, levels: levels)
       #expect(y == noise)
       let found = try process.denoise(
         y, at: process.schedule.level(999), Oracle(output: goal), .nothing)

@@ -18,7 +18,7 @@ import Testing
       return x.affine(Float(level.alpha * variance / v), 0)
     }
     func forward(
-      _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
+      _ x: Matrix, condition: Condition, timesteps: [Double], dropout: Dropout?
     ) -> (output: Matrix, residuals: Int) { (x, 0) }
     func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
     mutating func visit(

@@ -9,6 +9,10 @@ import Testing
 @Suite struct TestBedTests {
   /// A model that is the exact denoiser of a set.
   static func model(_ set: TestBed, _ settings: String...) throws -> Model {
+    try model(set, settings)
+  }
+
+  static func model(_ set: TestBed, _ settings: [String]) throws -> Model {
     let configuration = try Configuration(
       yaml: "", name: "exact",
       overriding: [

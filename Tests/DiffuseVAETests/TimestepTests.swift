@@ -6,7 +6,7 @@ import Testing
 
 @testable import DiffuseVAE
 
-/// Training that draws timesteps by their losses.
+/// Training that draws timesteps by their losses, or times between them.
 @Suite struct TimestepTests {
   private func configuration(_ timesteps: String) throws -> Configuration {
     try small(
@@ -29,12 +29,12 @@ import Testing
     let trained = try (1...3).map { threads in
       var trainer = try trainer(configuration("importance"), threads: threads)
       while !trainer.isFinished { _ = try trainer.advance() }
-      #expect(trainer.objective.importance?.isKnown == true)
+      #expect(trainer.objective.times.importance?.isKnown == true)
       return trainer
     }
     for other in trained.dropFirst() {
       #expect(other.network.parameters == trained[0].network.parameters)
-      #expect(other.objective.importance == trained[0].objective.importance)
+      #expect(other.objective.times.importance == trained[0].objective.times.importance)
     }
   }
 
@@ -43,7 +43,7 @@ import Testing
     var (chosen, uniform) = (
       try trainer(configuration("importance")), try trainer(configuration("uniform"))
     )
-    while chosen.objective.importance?.isKnown == false {
+    while chosen.objective.times.importance?.isKnown == false {
       _ = (try chosen.advance(), try uniform.advance())
       #expect(chosen.network.parameters == uniform.network.parameters)
     }
@@ -67,8 +67,8 @@ import Testing
     /// The target's value at a slice's own draws, and an error of 0.3 in all of it.
     func wrong(_ slice: Slice, _ timesteps: [Int]) -> ModelTests.Oracle {
       let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: 12)
-      let target = process.diffuse(examples.affine(2, -1), noise: noise, timesteps: timesteps)
-        .target
+      let target = process.goal(
+        examples.affine(2, -1), noise: noise, levels: timesteps.map(process.schedule.level))
       return ModelTests.Oracle(output: target.affine(1, 0.3))
     }
     var objective = try DiffusionObjective<ModelTests.Oracle>(configuration, vae: nil)
@@ -81,7 +81,7 @@ import Testing
       #expect(abs(row.loss - expected) < 1e-5 * expected)
     }
     objective.learn(found)
-    let importance = try #require(objective.importance)
+    let importance = try #require(objective.times.importance)
     #expect(importance.isKnown)
 
     // Losses are exactly as large as was learnt: every draw's, over T p_t, is the mean over t.
@@ -108,8 +108,72 @@ import Testing
 
     let held = slice(step: -1, isTraining: false)
     let known = objective.forward(wrong(held, uniform), held).terms
-    objective.importance = nil
+    objective.times = .uniform
     #expect(known == objective.forward(wrong(held, uniform), held).terms)
+  }
+
+  @Test("In continuous time: the same bits with any number of threads")
+  func continuousThreads() throws {
+    let trained = try (1...2).map { threads in
+      var trainer = try trainer(configuration("continuous"), threads: threads)
+      while !trainer.isFinished { _ = try trainer.advance() }
+      return trainer.network.parameters
+    }
+    let uniform = try trainer(configuration("uniform")).network.parameters
+    #expect(trained[0] == trained[1] && trained[0] != uniform)
+  }
+
+  @Test(
+    "In continuous time the loss of a constant error is its square times the weights' mean over all t",
+    arguments: [LossWeight.noise, .original, .variationalBound])
+  func continuous(weight: LossWeight) throws {
+    var configuration = try configuration("continuous")
+    // All weights below the 400 where they are clipped.
+    configuration.diffusion.schedule = .sigmoid
+    configuration.diffusion.loss = weight
+    configuration.diffusion.target = .original
+    let process = try DiffusionProcess(configuration.diffusion)
+    let (rows, steps) = (2000, 20)
+    let examples = normal(rows, 12, seed: 3).sigmoid()
+    func slice(_ rows: Range<Int>, isTraining: Bool = true) -> Slice {
+      Slice(
+        examples: examples.rows(rows), rows: rows, batch: 2000, seed: 8, step: 2,
+        isTraining: isTraining)
+    }
+    /// Wrong by 0.3 everywhere, whatever the time: the target is x0.
+    func loss(_ slice: Slice) throws -> Double {
+      try DiffusionObjective(configuration, vae: nil)
+        .forward(ModelTests.Oracle(output: slice.examples.affine(2, -0.7)), slice).terms[0]
+    }
+    // τ is linear between two timesteps, and SNR = ((1 - τ)/τ)².
+    let shares = (0..<steps).map { process.schedule.level($0).noiseShare }
+    func integral(_ tau: Double) -> Double { tau - 2 * log(tau) - 1 / tau }
+    let sum: Double =
+      switch weight {
+      case .noise:
+        zip(shares, shares.dropFirst()).reduce(0) {
+          $0 + (integral($1.1) - integral($1.0)) / ($1.1 - $1.0)
+        }
+      case .variationalBound:
+        (pow(1 / shares[0] - 1, 2) - pow(1 / shares[steps - 1] - 1, 2)) / 2
+      default: Double(steps - 1)
+      }
+    let mean = sum / Double(steps - 1)
+    let found = try loss(slice(0..<rows))
+    #expect(abs(found - 0.09 * mean) < 0.01 * 0.09 * mean, "\(found), not \(0.09 * mean)")
+    // A slice's share of it is its rows'.
+    let parts = try loss(slice(0..<300)) + loss(slice(300..<rows))
+    #expect(abs(parts - found) < 1e-6 * found)
+    // Evaluation is at the timesteps.
+    let held = slice(0..<rows, isTraining: false)
+    let timesteps = held.stream(.timestep).integers(rows: held.rows, below: steps)
+    let expected =
+      timesteps.reduce(0) { sum, t in
+        let level = process.schedule.level(t)
+        let before = t > 0 ? process.schedule.level(t - 1) : .clean
+        return sum + 0.09 * weight.value(at: level, after: before, gamma: 5)
+      } / Double(rows)
+    #expect(try abs(loss(held) - expected) < 1e-5 * expected)
   }
 
   @Test("A state without what was learnt, or with another size of it, belongs to another training")

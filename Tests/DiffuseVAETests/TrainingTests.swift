@@ -37,7 +37,7 @@ import Testing
       process: try DiffusionProcess(configuration.diffusion), vae: vae, dropout: 0.3)
     try resume(objective, network, .denoiser, digits.training, configuration)
     var choosing = objective
-    choosing.importance = TimestepImportance(steps: 50)
+    choosing.times = .importance(TimestepImportance(steps: 50))
     try resume(choosing, network, .denoiser, digits.training, configuration)
     try resume(
       ConsistencyObjective(objective, teacher: network, levels: 10), network.shaken(0.01),

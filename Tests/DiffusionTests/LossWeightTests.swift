@@ -112,6 +112,50 @@ struct LossWeightTests {
     #expect(factors.firstIndex { $0 < 400 } == (0..<1000).first { schedule.level($0).sigma > 0.05 })
   }
 
+  @Test("Between timesteps the factors are continuous, but for vlb; at them they are the same")
+  func between() throws {
+    let schedule = try NoiseSchedule(.cosine, steps: 50)
+    for (target, weight) in Self.pairs where weight != .variationalBound {
+      let factors = weight.factors(of: target, along: schedule, gamma: 2)
+      func factor(_ t: Double) -> Double {
+        weight.factor(of: target, along: schedule, at: t, gamma: 2)
+      }
+      for t in [0, 1, 20, 48, 49] {
+        expect("\(target) \(weight)", factor(Double(t)), is: factors[t], within: 1e-12 * factors[t])
+      }
+      let (low, middle, high) = (factors[20], factor(20.5), factors[21])
+      #expect(min(low, high) <= middle && middle <= max(low, high), "\(target) \(weight)")
+    }
+  }
+
+  @Test(
+    "vlb in continuous time: of Gaussian data the diffusion term is ½ ln (1+s² SNR_1)/(1+s² SNR_T)",
+    arguments: [(ScheduleKind.linear, 1.0), (.cosine, 0.25), (.varianceExploding, 0.01)])
+  func continuousBound(kind: ScheduleKind, variance: Double) throws {
+    let schedule = try NoiseSchedule(kind, steps: 200)
+    var sum = 0.0
+    for t in 0..<schedule.steps - 1 {
+      // Gauss and Legendre's rule of five places, in sixteen parts between two timesteps.
+      for (place, share) in [
+        (0.0, 128.0 / 225), (0.538469310105683, 0.478628670499366),
+        (-0.538469310105683, 0.478628670499366), (0.906179845938664, 0.236926885056189),
+        (-0.906179845938664, 0.236926885056189),
+      ] {
+        for part in 0..<16 {
+          let time = Double(t) + (Double(part) + (1 + place) / 2) / 16
+          let error = variance / (1 + variance * schedule.level(timestep: time).snr)
+          sum +=
+            share / 32 * error
+            * LossWeight.variationalBound.factor(
+              of: .original, along: schedule, at: time, gamma: 0, limit: .infinity)
+        }
+      }
+    }
+    let (first, last) = (schedule.level(0).snr, schedule.level(199).snr)
+    let expected = 0.5 * log((1 + variance * first) / (1 + variance * last))
+    expect("nats", sum, is: expected, within: 1e-9 * expected)
+  }
+
   @Test(
     "floors: the exact denoiser's mean loss over t, for every target; no other goes below",
     arguments: [

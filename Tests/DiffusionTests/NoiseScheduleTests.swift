@@ -182,4 +182,19 @@ struct NoiseScheduleTests {
     #expect(schedule.level(timestep: -1) == schedule.level(0))
     #expect(schedule.level(timestep: 99) == schedule.level(29))
   }
+
+  @Test("-dSNR/dt is the slope of the SNR between timesteps", arguments: ScheduleKind.allCases)
+  func decline(kind: ScheduleKind) throws {
+    let schedule = try NoiseSchedule(kind, steps: 30)
+    for time in [0.3, 0.5, 7.5, 20.25, 28.9] {
+      func snr(_ t: Double) -> Double { schedule.level(timestep: t).snr }
+      let slope = (snr(time - 1e-5) - snr(time + 1e-5)) / 2e-5
+      let found = schedule.snrDecline(timestep: time)
+      expect("\(time)", found, is: slope, within: 1e-6 * slope + 1e-9)
+    }
+    let right = schedule.snrDecline(timestep: 7 + 1e-9)
+    expect("at 7", schedule.snrDecline(timestep: 7), is: right, within: 1e-6 * right)
+    #expect(schedule.snrDecline(timestep: 29) == 0 && schedule.snrDecline(timestep: 99) == 0)
+    #expect(try NoiseSchedule(kind, steps: 1).snrDecline(timestep: 0) == 0)
+  }
 }

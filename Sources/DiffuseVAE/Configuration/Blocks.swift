@@ -82,7 +82,7 @@ public struct DiffusionSettings: Equatable, Sendable {
   /// γ of the losses that have one: In 0...1000. Unless given, 1 for `p2`.
   public var gamma = LossWeight.minimumSNR.usualGamma
 
-  /// How often training looks at each t. What a loss of it counts makes up for that.
+  /// Which t training looks at, and how often.
   public var timesteps = TimestepSampling.uniform
 
   /// Whether the network also chooses the variance of the reverse steps, for every pixel.
@@ -129,8 +129,8 @@ extension DiffusionSettings: SettingsBlock {
         "of loss `min-snr` and `p2`; unless given, 1 for `p2`"),
       Field(
         "timesteps", \.timesteps, .choice,
-        "how often training looks at each t: at all alike, or, once it knows them, by their root mean "
-          + "square loss, which is divided by how often"),
+        "which t training looks at: all alike; or, once it knows them, by their root mean square loss, "
+          + "which is divided by how often; or times between them, too, spread evenly over a batch"),
       Field(
         "learn_variance", \.learnVariance, .boolean,
         "whether the network also chooses the variance of the reverse steps, for every pixel between "

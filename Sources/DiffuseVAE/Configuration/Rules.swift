@@ -121,6 +121,11 @@ extension Configuration {
       of: "denoiser.kind", "diffusion.learn_variance",
       else: "diffusion.learn_variance must be false with denoiser.kind exact, which learns nothing")
     require(
+      diffusion.timesteps != .continuous || !diffusion.learnVariance,
+      of: "diffusion.timesteps", "diffusion.learn_variance",
+      else: "diffusion.learn_variance must be false with diffusion.timesteps continuous, where no "
+        + "step leads from one t to the next")
+    require(
       consistency.kind == .none || !diffusion.learnVariance,
       of: "consistency.kind", "diffusion.learn_variance",
       else: "diffusion.learn_variance must be false with consistency.kind \(consistency.kind), "
@@ -134,6 +139,10 @@ extension Configuration {
       of: "sampling.steps", "diffusion.steps",
       else: "sampling.steps must be at most diffusion.steps, "
         + "not \(sampling.steps) with \(diffusion.steps)")
+    require(
+      sampling.sampler != .consistency || sampling.steps != diffusion.steps,
+      of: "sampling.steps", "diffusion.steps", "sampling.sampler",
+      else: "sampling.steps must be less than diffusion.steps with sampler consistency")
     require(
       consistency.levels <= diffusion.steps || consistency.kind == .none,
       of: "consistency.levels", "diffusion.steps",

@@ -127,9 +127,3 @@ extension ByteImages {
     Matrix(gathering: indices, of: bytes, columns: height * width * channels, scale: 1 / 255)
   }
 }
-
-/// Something that the user can mend, said in one sentence.
-public struct UserError: Error, CustomStringConvertible, Equatable {
-  public let description: String
-  public init(_ description: String) { self.description = description }
-}

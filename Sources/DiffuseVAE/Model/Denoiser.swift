@@ -17,10 +17,10 @@ public protocol Denoiser: Parameterized {
 
   /// - Parameters:
   ///   - x: `[batch, pixels]`
-  ///   - timesteps: one for each image.
+  ///   - timesteps: one for each image; they may lie between two.
   ///   - dropout: of the blocks' hidden layers, in training.
   func forward(
-    _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
+    _ x: Matrix, condition: Condition, timesteps: [Double], dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals)
 
   /// The output of ``forward(_:condition:timesteps:dropout:)`` alone, without dropout, of images
@@ -43,9 +43,8 @@ extension Denoiser {
   public static var together: Int { .max }
   public static var drawnTogether: Int { 64 }
 
-  /// At the nearest timestep.
   public func predict(_ x: Matrix, condition: Condition, timestep: Double) -> Matrix {
-    let timesteps = [Int](repeating: Int(timestep.rounded()), count: x.rows)
+    let timesteps = [Double](repeating: timestep, count: x.rows)
     return forward(x, condition: condition, timesteps: timesteps, dropout: nil).output
   }
 }

@@ -1,35 +1,6 @@
 import Diffusion
 import Neural
 
-extension Matrix: Vector {
-  public static func combine(_ a: Double, _ x: Matrix, _ b: Double, _ y: Matrix) -> Matrix {
-    var result = x
-    result.scale(Float(a), adding: Float(b), y)
-    return result
-  }
-
-  public static func dot(_ x: Matrix, _ y: Matrix) -> Double { x.dot(y) }
-
-  /// Row by row.
-  public static func dots(_ x: Matrix, _ y: Matrix) -> [Double] {
-    (0..<x.rows).map { x.rows($0..<$0 + 1).dot(y.rows($0..<$0 + 1)) }
-  }
-
-  /// Row by row.
-  public static func scale(_ x: Matrix, byNormOf a: Matrix, over b: Matrix) -> Matrix {
-    let factors = zip(dots(a, a), dots(b, b)).map {
-      Float(ratio($0.squareRoot(), $1.squareRoot()))
-    }
-    var result = x
-    result.scaleRows(factors, adding: [Float](repeating: 0, count: x.rows), x)
-    return result
-  }
-
-  public static func scale(_ x: Matrix, byExponentialOf a: Double, _ y: Matrix) -> Matrix {
-    x.scaled(byExponentialOf: Float(a), y)
-  }
-}
-
 extension ChosenVariance {
   /// - Parameter errorScale: what a squared error has to be multiplied by to be one of x0.
   init(_ variance: LearnedVariance, errorScale: Double) {
@@ -47,8 +18,10 @@ struct DiffusionProcess: Sendable {
   let target: PredictionTarget
   let clips: Bool
 
-  /// What a squared error of the output weighs in the loss, for each t.
+  /// What a squared error of the output weighs in the loss, for each timestep.
   let lossWeights: [Double]
+  private let loss: LossWeight
+  private let gamma: Double
 
   /// What the network chooses the variance from, of the step that leaves each t; nil if it does not.
   let variances: [LearnedVariance]?
@@ -61,8 +34,8 @@ struct DiffusionProcess: Sendable {
     formulation = settings.formulation
     conditioning = Conditioning(settings)
     clips = settings.clip
-    lossWeights = settings.loss.factors(
-      of: settings.target, along: schedule, gamma: settings.gamma)
+    (loss, gamma) = (settings.loss, settings.gamma)
+    lossWeights = loss.factors(of: settings.target, along: schedule, gamma: gamma)
     variances =
       settings.learnVariance
       ? (0..<schedule.steps).map { t in
@@ -78,19 +51,21 @@ struct DiffusionProcess: Sendable {
       variance, errorScale: target.originalError(at: schedule.level(timestep)))
   }
 
-  /// y_t and the prediction target of every image (Ho et al. 2020, eq. 4).
-  func diffuse(
-    _ y0: Matrix, noise: Matrix, timesteps: [Int]
-  ) -> (y: Matrix, target: Matrix) {
-    let levels = timesteps.map(schedule.level)
+  /// What a squared error of the output weighs in the loss at a time between two timesteps.
+  func lossWeight(at time: Double) -> Double {
+    loss.factor(of: target, along: schedule, at: time, gamma: gamma)
+  }
+
+  /// What the network is to say of `diffuse(y0, noise: noise, levels: levels)`.
+  func goal(_ y0: Matrix, noise: Matrix, levels: [Level]) -> Matrix {
     let coefficients = levels.map(target.coefficients)
     var goal = y0
     goal.scaleRows(
       coefficients.map { Float($0.original) }, adding: coefficients.map { Float($0.noise) }, noise)
-    return (diffuse(y0, noise: noise, levels: levels), goal)
+    return goal
   }
 
-  /// `y = α y0 + σ ε`, every image at a level of its own.
+  /// `y = α y0 + σ ε`, every image at a level of its own (Ho et al. 2020, eq. 4).
   func diffuse(_ y0: Matrix, noise: Matrix, levels: [Level]) -> Matrix {
     var y = y0
     y.scaleRows(levels.map { Float($0.alpha) }, adding: levels.map { Float($0.sigma) }, noise)

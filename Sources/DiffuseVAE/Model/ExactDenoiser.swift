@@ -19,13 +19,9 @@ struct ExactDenoiser: ConfiguredDenoiser {
   }
 
   func forward(
-    _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
+    _ x: Matrix, condition: Condition, timesteps: [Double], dropout: Dropout?
   ) -> (output: Matrix, residuals: Int) {
-    (answer(x, timesteps.map { Double($0) }).output, 0)
-  }
-
-  func predict(_ x: Matrix, condition: Condition, timestep: Double) -> Matrix {
-    answer(x, [Double](repeating: timestep, count: x.rows)).output
+    (answer(x, timesteps).output, 0)
   }
 
   func vectorJacobianProduct(

@@ -6,8 +6,8 @@ struct LogSum {
   private var sum = 0.0  // Σ e^(x - largest)
 
   mutating func add(_ x: Double) {
-    // Adds nothing, and has no difference from a largest that is as small.
-    guard x > -.infinity else { return }
+    // Adds nothing, and has no difference from a largest that is as small. What is not a number stays.
+    guard x != -.infinity else { return }
     if x <= largest {
       sum += .exp(x - largest)
     } else {

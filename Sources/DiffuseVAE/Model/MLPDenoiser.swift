@@ -51,7 +51,7 @@ public struct MLPDenoiser: LearnedDenoiser {
   }
 
   public func forward(
-    _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
+    _ x: Matrix, condition: Condition, timesteps: [Double], dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals) {
     forward(x, condition.image, time.forward(timesteps, condition.features), dropout)
   }
@@ -88,7 +88,9 @@ public struct MLPDenoiser: LearnedDenoiser {
     _ v: Matrix, at x: Matrix, condition: Condition, timestep: Double
   ) -> (output: Matrix, product: Matrix) {
     var (output, residuals) = forward(
-      x, condition.image, time.forward(timestep, rows: x.rows, condition.features), nil)
+      x, condition.image,
+      time.forward(
+        [Double](repeating: timestep, count: x.rows), condition.features), nil)
     var unused = Gradients(of: self)
     let dh = backwardToFirst(v, &residuals, &unused).dh
     return (output, input.backward(dh, residuals.input, &unused).columns(0..<x.columns))

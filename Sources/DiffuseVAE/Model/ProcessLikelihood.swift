@@ -12,7 +12,7 @@ extension DiffusionProcess {
   ) throws -> (y0: Matrix, v: Matrix?) {
     let (x, condition) = shown(y, known)
     let (output, _) = network.forward(
-      x, condition: condition, timesteps: levels.map { Int($0.timestep) }, dropout: nil)
+      x, condition: condition, timesteps: levels.map(\.timestep), dropout: nil)
     let (prediction, v) = parts(of: output)
     let y0 = original(y, prediction, levels: levels)
     try Self.check(y0)

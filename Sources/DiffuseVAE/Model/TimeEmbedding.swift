@@ -40,26 +40,26 @@ struct TimeEmbedding: Parameterized {
     frequencies.map { Float(Double.cos(t * $0)) } + frequencies.map { Float(Double.sin(t * $0)) }
   }
 
-  /// The embedding of one time, which may lie between two timesteps, for every row.
+  /// The embedding of one time for every row.
   ///
   /// - Parameter condition: `[rows, condition]`
   func callAsFunction(_ timestep: Double, rows: Int, _ condition: Matrix?) -> Matrix {
-    forward(timestep, rows: rows, condition).e
+    forward([Double](repeating: timestep, count: rows), condition).e
   }
 
-  /// The same.
-  ///
-  /// - Returns: `[rows, width]`
-  func forward(
-    _ timestep: Double, rows: Int, _ condition: Matrix?
-  ) -> (e: Matrix, residuals: Residuals) {
-    let features = Self.sinusoids(timestep, frequencies)
-    return forward(Matrix(rows, features.count, (0..<rows).flatMap { _ in features }), condition)
-  }
-
+  /// - Parameter timesteps: one for each row; they may lie between two.
   /// - Returns: `[timesteps.count, width]`
-  func forward(_ timesteps: [Int], _ condition: Matrix?) -> (e: Matrix, residuals: Residuals) {
-    forward(table.rows(at: timesteps), condition)
+  func forward(_ timesteps: [Double], _ condition: Matrix?) -> (e: Matrix, residuals: Residuals) {
+    forward(features(timesteps), condition)
+  }
+
+  /// - Returns: `[timesteps.count, features]`, from the table if they are all in it.
+  private func features(_ timesteps: [Double]) -> Matrix {
+    let places = timesteps.compactMap { Int(exactly: $0) }.filter { $0 >= 0 && $0 < table.rows }
+    guard places.count < timesteps.count else { return table.rows(at: places) }
+    return Matrix(
+      timesteps.count, table.columns,
+      timesteps.flatMap { Self.sinusoids($0, frequencies) })
   }
 
   private func forward(

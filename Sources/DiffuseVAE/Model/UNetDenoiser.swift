@@ -70,7 +70,7 @@ public struct UNetDenoiser: LearnedDenoiser {
   }
 
   public func forward(
-    _ x: Matrix, condition: Condition, timesteps: [Int], dropout: Dropout?
+    _ x: Matrix, condition: Condition, timesteps: [Double], dropout: Dropout?
   ) -> (output: Matrix, residuals: Residuals) {
     forward(x, condition.image, time.forward(timesteps, condition.features), dropout)
   }
@@ -148,7 +148,9 @@ public struct UNetDenoiser: LearnedDenoiser {
     _ v: Matrix, at x: Matrix, condition: Condition, timestep: Double
   ) -> (output: Matrix, product: Matrix) {
     let (output, residuals) = forward(
-      x, condition.image, time.forward(timestep, rows: x.rows, condition.features), nil)
+      x, condition.image,
+      time.forward(
+        [Double](repeating: timestep, count: x.rows), condition.features), nil)
     var unused = Gradients(of: self)
     let dh = backwardToFirst(v, residuals, &unused).dh
     let dInputs = input.backward(dh, residuals.input, &unused)

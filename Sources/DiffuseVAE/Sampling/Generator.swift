@@ -56,9 +56,14 @@ public struct Generator: Sendable {
     self.options = options
     try options.settings.check()
     levels = try options.settings.levels(of: model.process.schedule)
-    guard options.sampler != .consistency || model.consistency != nil else {
-      throw UserError(
-        "the run has no consistency model: set consistency.kind in its config.yaml, and --resume")
+    // A model without its second stage only draws what the VAE makes.
+    guard options.sampler != .consistency || model.denoiser == nil || model.consistency != nil
+    else {
+      let mend =
+        model.configuration.consistency.kind == .none
+        ? "set consistency.kind in its config.yaml, and"
+        : "finish it with"
+      throw UserError("the run has no consistency model: \(mend) --resume")
     }
     guard
       !options.settings.needsPosteriorVariance || model.denoiser == nil

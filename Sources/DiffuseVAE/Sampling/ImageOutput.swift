@@ -43,11 +43,13 @@ public enum ImageOutput: Sendable {
       }
       if case .sheet = self {
         let size = ImageGrid.size(count: count, shape: shape, columns: columns)
-        guard max(size.height, size.width) <= 30_000 else {
+        let bytes = [size.width, size.height, shape.channels].checkedProduct
+        guard max(size.height, size.width) <= 30_000, bytes.map({ $0 <= PNG.sizeLimit }) ?? false
+        else {
           throw UserError(
             """
             \(path): a sheet of \(count) images would be \(size.width) by \(size.height) pixels, \
-            more than 30000; write .npy or a folder instead
+            more than 30000 a side or \(PNG.sizeLimit) bytes; write .npy or a folder instead
             """)
         }
       }

@@ -45,7 +45,7 @@ struct ConsistencyObjective<Network: Denoiser>: Objective {
     {
       let (x, condition) = process.shown(y, known)
       return network.forward(
-        x, condition: condition, timesteps: levels.map { Int($0.timestep) }, dropout: dropout)
+        x, condition: condition, timesteps: levels.map(\.timestep), dropout: dropout)
     }
     let y = diffused(to: noisy)
     var next: Matrix

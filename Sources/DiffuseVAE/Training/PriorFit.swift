@@ -178,7 +178,7 @@ extension Configuration {
   }
 
   /// Refuses a mixture that has too few latents to be fitted to, or no room in memory.
-  func checkMixture(_ data: Dataset) throws {
+  func checkMixture(_ data: Dataset, threads: Int) throws {
     let count = latents(of: data)
     let components = prior.components.max() ?? 0
     guard components <= count / 10 else {
@@ -191,11 +191,11 @@ extension Configuration {
     let images = count + (data.test?.count ?? 0)
     let fit = GaussianMixture.fitBytes(
       points: images, dimensions: vae.latent, components: components, covariance: prior.covariance,
-      threads: Session.cores)
+      threads: threads)
     let footprint = vae.footprint(pixels: data.shape.count)
     // The posteriors, two numbers for each latent, while parts are put together; later their draws.
     let latents = 8 * images * vae.latent
-    let encoding = footprint.parameters + Session.cores * 256 * footprint.residualsPerImage
+    let encoding = footprint.parameters + threads * 256 * footprint.residualsPerImage
     try checkMemory(
       bytes: data.bytes + 4 * (latents + encoding) + fit,
       "fitting the prior (\(components) components, covariance \(prior.covariance))")

@@ -55,7 +55,7 @@ package struct Trainer<Goal: Objective> {
   /// - Parameters:
   ///   - lanes: slices that a batch is cut into. The result depends on it in its last bits; on
   ///     `threads` it does not depend at all.
-  ///   - resuming: a network and the number of updates that made it.
+  ///   - step: the number of updates that made the network.
   /// - Throws: ``UserError`` when there are fewer examples than a batch has.
   package init(
     _ objective: Goal, _ network: Goal.Network, examples: some Examples, settings: StageSettings,

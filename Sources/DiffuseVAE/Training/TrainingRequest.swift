@@ -27,7 +27,7 @@ public struct TrainingRequest {
     try configuration.checkLabels(data)
     for stage in try stages(of: configuration) {
       guard configuration.isTrained(stage) else {
-        try configuration.checkMixture(data)
+        try configuration.checkMixture(data, threads: threads)
         continue
       }
       // Posteriors, as they are and standardised, and copies on the way.

@@ -78,6 +78,15 @@ def plot(series):
     return "\n".join(lines + ["</svg>"]) + "\n"
 
 
+def processor():
+    """The first one's name, family and model, as Linux has them."""
+    fields = dict(
+        [part.strip() for part in line.split(":", 1)]
+        for line in pathlib.Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines())
+    return (f"{fields.get('model name', 'a processor')} (family {fields.get('cpu family')}, "
+            f"model {fields.get('model')})")
+
+
 def main():
     benchmark, folder = sys.argv[1], pathlib.Path(sys.argv[2])
     series, tables = {}, []
@@ -93,9 +102,9 @@ def main():
     text = f"""# How time and memory grow
 
 Written by `scripts/scaling`: training steps by the default settings on 28×28×1 images in batches
-of 256 and two lanes, unless a table says otherwise; medians of seven; OpenBLAS `{kernels}`,
-{threads} threads, `OPENBLAS_CORETYPE` and `OPENBLAS_L2_SIZE` unset. Memory is the largest of the
-process; what was expected is what `--dry-run` says.
+of 256 and two lanes, unless a table says otherwise; medians of seven; {processor()},
+OpenBLAS `{kernels}`, {threads} threads, `OPENBLAS_CORETYPE` and `OPENBLAS_L2_SIZE` unset. Memory is the
+largest of the process; what was expected is what `--dry-run` says.
 
 ![images a second by the batch](images/scaling.svg)
 

@@ -51,6 +51,10 @@ extension ByteImages {
     }
     let files = names.filter { $0.lowercased().hasSuffix(".png") && !$0.hasPrefix(".") }.sorted()
     guard !files.isEmpty else { throw UserError("\(path): there are no PNG files in this folder") }
+    guard files.count <= Reference.counts.upperBound else {
+      throw UserError(
+        "\(path): the number of images is \(files.count); it must be in \(Reference.counts)")
+    }
     var bytes: [UInt8] = []
     for name in files {
       let file = "\(path)/\(name)"

@@ -12,28 +12,33 @@ public struct SamplerArguments: ParsableArguments {
   @Option(help: "How one level of noise leads to the next.")
   public var sampler: SamplingSettings.Sampler?
 
-  @Option(help: "Share of fresh noise in ddim, 0...1.")
+  @Option(parsing: .unconditional, help: "Share of fresh noise in ddim, 0...1.")
   public var eta: Double?
 
   @Option(help: "Variance of the steps of ddpm.")
   public var variance: ReverseVariance?
 
-  @Option(help: "Noise that euler and heun add and take away again, 0...10000.")
+  @Option(
+    parsing: .unconditional, help: "Noise that euler and heun add and take away again, 0...10000.")
   public var churn: Double?
 
   @Option(help: "The step of pc from one level to the next.")
   public var predictor: Predictor?
 
-  @Option(help: "Steps of Langevin's dynamics at each level of pc and langevin, 0...100.")
+  @Option(
+    parsing: .unconditional,
+    help: "Steps of Langevin's dynamics at each level of pc and langevin, 0...100.")
   public var corrections: Int?
 
-  @Option(help: "Signal-to-noise ratio of those of pc, 0...1.")
+  @Option(parsing: .unconditional, help: "Signal-to-noise ratio of those of pc, 0...1.")
   public var snr: Double?
 
-  @Option(help: "Size of those of langevin, in units of the noise's variance, 0...2.")
+  @Option(
+    parsing: .unconditional,
+    help: "Size of those of langevin, in units of the noise's variance, 0...2.")
   public var stepSize: Double?
 
-  @Option(help: "Relative error of a step of rk45, 0.00001...1.")
+  @Option(parsing: .unconditional, help: "Relative error of a step of rk45, 0.00001...1.")
   public var tolerance: Double?
 
   @Option(help: "Which timesteps are visited.")
@@ -42,10 +47,11 @@ public struct SamplerArguments: ParsableArguments {
   @Option(parsing: .unconditional, help: "Weight of classifier-free guidance, -1...100; 0 is none.")
   public var guidance: Double?
 
-  @Option(help: "Least share of the process' time at which it guides, 0...1.")
+  @Option(
+    parsing: .unconditional, help: "Least share of the process' time at which it guides, 0...1.")
   public var guidanceFrom: Double?
 
-  @Option(help: "Greatest share of it, 0...1.")
+  @Option(parsing: .unconditional, help: "Greatest share of it, 0...1.")
   public var guidanceTo: Double?
 
   public init() {}
@@ -81,6 +87,10 @@ public struct SamplerArguments: ParsableArguments {
     guard spacing == nil || options.sampler.countsSteps else {
       throw ValidationError("--spacing is for samplers other than \(options.sampler.rawValue)")
     }
+    options.guidanceWeight = guidance ?? options.guidanceWeight
+    guard guidanceFrom == nil && guidanceTo == nil || options.guidanceWeight != 0 else {
+      throw ValidationError("--guidance-from and --guidance-to are for a --guidance other than 0")
+    }
     options.eta = eta ?? options.eta
     options.variance = variance ?? options.variance
     options.churn = churn ?? options.churn
@@ -90,7 +100,6 @@ public struct SamplerArguments: ParsableArguments {
     options.stepSize = stepSize ?? options.stepSize
     options.tolerance = tolerance ?? options.tolerance
     options.spacing = spacing ?? options.spacing
-    options.guidanceWeight = guidance ?? options.guidanceWeight
     options.guidanceFrom = guidanceFrom ?? options.guidanceFrom
     options.guidanceTo = guidanceTo ?? options.guidanceTo
   }
@@ -99,7 +108,7 @@ public struct SamplerArguments: ParsableArguments {
   public static func checkSteps(isGiven: Bool, _ options: SamplingOptions) throws {
     guard !isGiven || options.sampler.countsSteps else {
       throw ValidationError(
-        "--steps is for samplers other than \(options.sampler.rawValue), which has --tolerance")
+        "--steps is for samplers other than \(options.sampler.rawValue), which has a tolerance")
     }
   }
 }

@@ -26,7 +26,9 @@ public struct RunArguments: ParsableArguments {
 public struct SamplingArguments: ParsableArguments {
   @OptionGroup public var chosen: RunArguments
 
-  @Option(help: "Steps of the sampler, 1 to the steps of the diffusion; exactly so many are taken.")
+  @Option(
+    parsing: .unconditional,
+    help: "Steps of the sampler, 1 to the steps of the diffusion; exactly so many are taken.")
   public var steps: Int?
 
   @Option(help: "What the VAE's z is drawn from; as the run's configuration has it if not given.")

@@ -11,7 +11,7 @@ struct Evaluate: ParsableCommand {
     discussion: """
       Without any option: the newest complete run, by as many images as its data set has test \
       images. The distances are those of the features of a small classifier of the data set; --fit \
-      trains it, once for each data set. Without it, features are random.
+      trains it, once for each data set. Without one, features are random.
       """)
 
   enum StageChoice: String, CaseIterable, ExpressibleByArgument { case vae, refined, all }
@@ -35,7 +35,9 @@ struct Evaluate: ParsableCommand {
       """, valueName: "path"))
   var samples: String?
 
-  @Option(help: "Images of each row, 4...1000000; if not given, as many as test images, or 10000.")
+  @Option(
+    parsing: .unconditional,
+    help: "Images of each row, 4...1000000; if not given, as many as test images, or 10000.")
   var count: Int?
 
   @Option(
@@ -62,6 +64,7 @@ struct Evaluate: ParsableCommand {
   var stage = StageChoice.all
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Estimate ln p(x) of the test images by the VAE, from so many samples for each, 1...1000000.",
       valueName: "samples"))
@@ -90,6 +93,12 @@ struct Evaluate: ParsableCommand {
     else {
       throw ValidationError(
         "--samples takes no --count, --steps, --prior, --likelihood or sampler's option")
+    }
+    guard
+      config == nil || samples != nil
+        || count == nil && steps == nil && prior.isEmpty && sampler.isEmpty && out == nil
+    else {
+      throw ValidationError("--config with --fit alone trains a classifier and measures nothing")
     }
     guard config == nil || likelihoods.isEmpty else {
       throw ValidationError("--likelihood is of a run, not of a --config")

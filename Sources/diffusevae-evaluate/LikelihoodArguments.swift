@@ -6,15 +6,20 @@ import SamplingArguments
 /// The options of likelihoods.
 struct LikelihoodArguments: ParsableArguments {
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Also the bits a dimension of so many test images, by the ELBO and the probability flow.",
       valueName: "count"))
   var likelihood: Int?
 
-  @Option(help: "Steps of the chain that an image's ELBO is estimated from, 1...100000 (100).")
+  @Option(
+    parsing: .unconditional,
+    help: "Steps of the chain that an image's ELBO is estimated from, 1...100000 (100).")
   var draws: Int?
 
-  @Option(help: "Steps of the probability flow, four evaluations each, 1...10000 (25).")
+  @Option(
+    parsing: .unconditional,
+    help: "Steps of the probability flow, four evaluations each, 1...10000 (25).")
   var flowSteps: Int?
 
   /// Whether none of them is given.

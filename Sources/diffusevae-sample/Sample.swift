@@ -17,10 +17,11 @@ struct Sample: ParsableCommand {
   @OptionGroup var common: SamplingArguments
   @OptionGroup var sampler: SamplerArguments
 
-  @Option(help: "Number of images, 1...1000000.")
+  @Option(parsing: .unconditional, help: "Number of images, 1...1000000.")
   var count = 64
 
   @Option(
+    parsing: .unconditional,
     help: """
       Scales z's deviation from the mean of its prior, or of a mixture's component, or the noise \
       that a diffusion starts from; from 0 up.
@@ -29,6 +30,7 @@ struct Sample: ParsableCommand {
   var temperature = 1.0
 
   @Option(
+    parsing: .unconditional,
     help: "Images computed together, 1...65536; with rk45 one. (default: what suits the network)"
   )
   var batch: Int?

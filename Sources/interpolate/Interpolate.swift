@@ -22,21 +22,24 @@ struct Interpolate: ParsableCommand {
 
   @OptionGroup var common: SamplingArguments
 
-  @Option(help: "Frames of a path, both ends included, 2...1000.")
+  @Option(parsing: .unconditional, help: "Frames of a path, both ends included, 2...1000.")
   var frames = 10
 
   @Option(help: "Straight, or along the great circle; lerp for z and slerp for xT if not given.")
   var mode: InterpolationMode?
 
-  @Option(help: "Number of paths, 1...1000.")
+  @Option(parsing: .unconditional, help: "Number of paths, 1...1000.")
   var rows = 4
 
   @Option(
+    parsing: .unconditional,
     help:
       "Start the first path at this image of the data set (held-out images), the next at the next.")
   var from: Int?
 
-  @Option(help: "End the first path at this image of the data set, the next at the next.")
+  @Option(
+    parsing: .unconditional,
+    help: "End the first path at this image of the data set, the next at the next.")
   var to: Int?
 
   @Option(

@@ -106,6 +106,11 @@ import Testing
     (["diffusevae-evaluate", "--out", ""], "--out must name a folder"),
     (["diffusevae-evaluate", "--extractors", ""], "--extractors must name a folder"),
     (["diffusevae-evaluate", "--config", "small.yaml"], "--config is for --fit and --samples"),
+    (
+      ["diffusevae-evaluate", "--config", "small.yaml", "--fit", "--count", "5"],
+      "measures nothing"
+    ),
+    (["diffusevae-sample", "--count", "-5"], "--count is -5; it must be in 1...1000000"),
     (["diffusevae-evaluate", "--config", "none.yaml", "--fit"], "none.yaml: cannot be read"),
     (
       ["diffusevae-evaluate", "--config", "small.yaml", "--run", "a", "--fit"],
@@ -221,6 +226,8 @@ import Testing
       let result = try place.run("diffusevae-sample", flags)
       #expect(result.status == 64 && result.errors.contains("is for --sampler"))
     }
+    let unguided = try place.run("diffusevae-sample", "--guidance-from", "0.5")
+    #expect(unguided.status == 64 && unguided.errors.contains("for a --guidance other than 0"))
     for flags in [["--steps", "5"], ["--spacing", "uniform"]] {
       let result = try place.run("diffusevae-sample", ["--sampler", "rk45"] + flags)
       #expect(result.status == 64 && result.errors.contains("for samplers other than rk45"))

@@ -1,4 +1,5 @@
 import Formats
+import Foundation
 import Testing
 
 @testable import DiffuseVAE
@@ -17,7 +18,9 @@ import Testing
   @Test("Labels of IDX files are kept, and may be missing")
   func files() throws {
     try inTemporaryFolder { folder in
-      func write(_ name: String, _ dimensions: [UInt8], _ bytes: [UInt8]) throws {
+      func write(
+        _ name: String, _ dimensions: [UInt8], _ bytes: [UInt8], in folder: String = folder
+      ) throws {
         let rank = UInt8(dimensions.count)
         let header: [UInt8] = [0, 0, 8, rank] + dimensions.flatMap { [0, 0, 0, $0] as [UInt8] }
         try File.writeAtomically(header + bytes, to: "\(folder)/\(name)-ubyte")
@@ -34,6 +37,11 @@ import Testing
       #expect(try Dataset(settings).test?.labels == [3])
       try write("t10k-labels-idx1", [2], [3, 3])
       #expect(problem { try Dataset(settings) }.hasSuffix("2 labels for 1 images"))
+      // A folder of the set's name comes before what lies beside it.
+      try FileManager.default.createDirectory(
+        atPath: folder + "/two", withIntermediateDirectories: false)
+      try write("train-images-idx3", [1, 1, 1], [3], in: folder + "/two")
+      #expect(try Dataset(settings).training.bytes == [3])
     }
   }
 }

@@ -103,9 +103,17 @@ import Testing
     let older = yaml.replacing("  gamma: 5\n", with: "").replacing("  zero_snr: false\n", with: "")
     #expect(older.count == yaml.count - 11 - 18)
     #expect(try step(older) == 3)
-    for other in [yaml.replacing("loss: velocity", with: "loss: noise"), nil] {
-      #expect(problem { try step(other) }.contains("written under another configuration"))
+    for (setting, other, name) in [
+      ("loss: velocity", "loss: noise", "diffusion.loss"),
+      ("lanes: 3", "lanes: 4", "training.lanes"), ("eta: 0", "eta: 0.5", "sampling.eta"),
+    ] {
+      let changed = yaml.replacing(setting, with: other)
+      #expect(changed != yaml)
+      #expect(
+        problem { try step(changed) }.contains("another configuration")
+          && problem { try step(changed) }.contains(": \(name) differs"))
     }
+    #expect(problem { try step(nil) }.contains("names no configuration"))
   }
 
   @Test("Training lowers the loss of both stages on held-out digits")

@@ -65,7 +65,9 @@ def race(benchmark, net, arguments, folder):
 
 
 benchmark, *arguments = sys.argv[1:]
-refuse(sys.argv)
+# `--name=value` is `--name value`.
+arguments = [word for a in arguments for word in (a.split("=", 1) if a[:2] == "--" else [a])]
+refuse(arguments)
 for net in ["vae", "mlp", "unet"]:
     with tempfile.TemporaryDirectory() as folder:
         race(benchmark, net, arguments, folder)

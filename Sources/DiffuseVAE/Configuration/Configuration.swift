@@ -54,6 +54,18 @@ public struct Configuration: Equatable, Sendable {
     entries.map { $0.yaml() }.joined(separator: "\n")
   }
 
+  /// The first setting that differs from another configuration's, such as `vae.latent`; nil if none
+  /// does.
+  func firstDifference(from other: Configuration) -> String? {
+    var path: [Substring] = []
+    for (line, theirs) in zip(yaml.split(separator: "\n"), other.yaml.split(separator: "\n")) {
+      let depth = line.prefix { $0 == " " }.count / 2
+      path = path.prefix(depth) + [line.drop { $0 == " " }.prefix { $0 != ":" }]
+      if line != theirs { return path.joined(separator: ".") }
+    }
+    return nil
+  }
+
   /// Every setting, its default, what is allowed and what it is for: a table in Markdown.
   public static var reference: String {
     "| setting | default | allowed | purpose |\n|---|---|---|---|\n"

@@ -61,7 +61,8 @@ public struct Dataset: Sendable {
     let root =
       settings.folder ?? ProcessInfo.processInfo.environment["DIFFUSEVAE_DATA"] ?? "data"
     let set = settings.set
-    let candidates = ["", set, "\(set)/raw", set.uppercased(), "\(set.uppercased())/raw"]
+    // A folder of the set's name first: what lies beside it may be another set.
+    let candidates = [set, "\(set)/raw", set.uppercased(), "\(set.uppercased())/raw", ""]
       .map { $0.isEmpty ? root : "\(root)/\($0)" }
     guard let found = candidates.first(where: { existing("train", "images-idx3", $0) != nil })
     else {

@@ -22,7 +22,8 @@ public struct Run: Sendable {
   public var sampling: String { "swift run diffusevae-sample --run \(quotedFolder)" }
 
   private var quotedFolder: String {
-    folder.allSatisfy { Self.isPlain($0) || $0 == "/" } ? folder : "'\(folder)'"
+    folder.allSatisfy { Self.isPlain($0) || $0 == "/" }
+      ? folder : "'\(folder.replacing("'", with: #"'\''"#))'"
   }
 
   public var name: String { URL(fileURLWithPath: folder).lastPathComponent }
@@ -49,6 +50,15 @@ public struct Run: Sendable {
       try FileManager.default.removeItem(atPath: stateFile(stage))
     } catch {
       throw UserError("\(stateFile(stage)): cannot be removed (\(error.reason))")
+    }
+  }
+
+  /// Removes what a training that was killed had half written into `state/`. Only for who has the
+  /// lock.
+  func removeTemporaries() {
+    let names = try? FileManager.default.contentsOfDirectory(atPath: "\(folder)/state")
+    for name in names ?? [] where name.hasPrefix(".") && name.hasSuffix(".tmp") {
+      try? FileManager.default.removeItem(atPath: "\(folder)/state/\(name)")
     }
   }
 
@@ -85,8 +95,10 @@ public struct Run: Sendable {
           "\(run.folder): the folder cannot be made (\(String(cString: strerror(errno))))")
       }
       guard name == nil else {
-        throw UserError(
-          "\(run.folder) is there already: use another --name, or go on with --resume \(run.name)")
+        let hint =
+          run.has(run.configurationFile)
+          ? "or go on with --resume \(run.name)" : "or remove it: it is no run"
+        throw UserError("\(run.folder) is there already: use another --name, \(hint)")
       }
       run = Run(folder: "\(runs)/\(stem)-\(number)")
       number += 1

@@ -16,9 +16,15 @@ final class RunLock {
     guard file >= 0 else {
       throw UserError("\(path): cannot be opened: \(String(cString: strerror(errno)))")
     }
-    guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+    var answer: Int32
+    repeat { answer = flock(file, LOCK_EX | LOCK_NB) } while answer != 0 && errno == EINTR
+    guard answer == 0 else {
+      let reason = errno
       close(file)
-      throw UserError("\(run.folder): another diffusevae-train is at work on this run")
+      throw UserError(
+        reason == EWOULDBLOCK
+          ? "\(run.folder): another diffusevae-train is at work on this run"
+          : "\(path): cannot be locked: \(String(cString: strerror(reason)))")
     }
   }
 

@@ -72,11 +72,18 @@ package enum Weights {
       throw FormatError(file: path, problem: "is not a training state: it names no step")
     }
     // Not their texts: that of an older version lacks settings that have come since.
-    guard let text = file.metadata["configuration"],
-      try Configuration(yaml: text, name: "\(path) (metadata)") == configuration
-    else {
+    guard let text = file.metadata["configuration"] else {
+      throw FormatError(file: path, problem: "is not a training state: it names no configuration")
+    }
+    let written = try Configuration(yaml: text, name: "\(path) (metadata)")
+    guard written == configuration else {
       throw FormatError(
-        file: path, problem: "was written under another configuration than the run's config.yaml")
+        file: path,
+        problem: """
+          was written under another configuration than the run's config.yaml: \
+          \(configuration.firstDifference(from: written) ?? "a setting") differs. Change that \
+          back; or remove this file, to train the stage anew
+          """)
     }
     var names = Set(file.tensors.keys)
     try network.visitParameters { name, parameter in

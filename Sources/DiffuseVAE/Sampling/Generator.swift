@@ -82,6 +82,9 @@ public struct Generator: Sendable {
     guard options.temperature.isFinite, options.temperature >= 0 else {
       throw UserError("temperature is \(options.temperature); it must be a number from 0 up")
     }
+    guard options.temperature == 1 || model.vae != nil else {
+      throw UserError("temperature is of z, and formulation none has no VAE")
+    }
     let classes = model.configuration.classes
     if let label = options.label, !(0..<classes).contains(label) {
       throw UserError(

@@ -38,6 +38,9 @@ public enum ImageOutput: Sendable {
       guard exists, isFolder.boolValue else {
         throw UserError("\(path): there is no folder \(folder)")
       }
+      guard FileManager.default.isWritableFile(atPath: folder.isEmpty ? "/" : String(folder)) else {
+        throw UserError("\(path): the folder \(folder) cannot be written to")
+      }
       if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
         throw UserError("\(path): is a folder, not a file to write")
       }

@@ -25,13 +25,20 @@ public enum Interruption {
     sigemptyset(&signals)
     for number in [SIGINT, SIGTERM, SIGHUP] {
       sigaddset(&signals, number)
-      signal(number) { number in
+      let previous = signal(number) { number in
         let (isFirst, _) = Interruption.received.compareExchange(
           expected: 0, desired: number, ordering: .relaxed)
         if !isFirst { _exit(128 + number) }
       }
+      // What nohup asks for. (A shell has background jobs ignore SIGINT, too; but that can be meant.)
+      if number == SIGHUP, address(previous) == address(SIG_IGN) { signal(number, SIG_IGN) }
     }
     // A launcher's thread may have had them blocked, and a child inherits that.
     pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+  }
+
+  /// Functions cannot be compared, but where they are can.
+  private static func address(_ handler: (@convention(c) (Int32) -> Void)?) -> Int {
+    unsafeBitCast(handler, to: Int.self)
   }
 }

@@ -13,15 +13,16 @@ extension Training {
         "\(data.name): images are \(data.shape), not of the size that stage one was trained on")
     }
     guard configuration.prior.kind == .mixture else { return try trainLatentDiffusion(vae) }
-    try fitMixture(vae)
-    return true
+    return try fitMixture(vae)
   }
 
   /// Fits a mixture to draws of q(z|x), one for each training image (Pandey et al. 2022, "Ex-PDE").
   ///
   /// Only the active latents get one. The others are noise, one Gaussian each: covariances with
   /// them would be most of what there is to fit, and fitted to nothing.
-  private func fitMixture(_ vae: VAE) throws {
+  ///
+  /// - Returns: false when it was interrupted.
+  private func fitMixture(_ vae: VAE) throws -> Bool {
     let settings = configuration.prior
     let posteriors = try posteriors(vae, data.training, count: configuration.latents(of: data))
     let z = draws(of: posteriors, step: 0)
@@ -32,6 +33,7 @@ extension Training {
     let active = found.isEmpty ? Array(0..<vae.latent) : found
     var best: (mixture: GaussianMixture, criterion: Double)?
     for components in settings.components {
+      if Interruption.isRequested { return false }
       let clock = ContinuousClock()
       let start = clock.now
       let fit = try fit(components: components, to: z.columns(at: active))
@@ -65,6 +67,7 @@ extension Training {
       "configuration": configuration.yaml,
     ]
     try mixture.file(metadata: metadata).write(to: run.weightsFile(.prior))
+    return true
   }
 
   private func fit(components: Int, to z: Matrix) throws -> GaussianMixture.Fit {

@@ -95,7 +95,8 @@ package struct Trainer<Goal: Objective> {
     let (terms, gradients, losses) = try differentiate(nextBatch())
     func diverged(_ what: String) -> UserError {
       UserError(
-        "training diverged at step \(step): \(what). A lower rate, or a smaller clip, may help.")
+        "training diverged at step \(step): \(what). A new run with a lower rate, or a smaller clip, may do better."
+      )
     }
     guard terms.allSatisfy(\.isFinite) else { throw diverged("the loss is \(terms[0])") }
     let rate = settings.rate(at: step, of: totalSteps)

@@ -29,8 +29,10 @@ public struct Training {
     try run.makeFolders()
     let lock = try RunLock(run)
     defer { withExtendedLifetime(lock) {} }
+    run.removeTemporaries()
     for stage in stages {
       if run.isFinished(stage) { continue }
+      if Interruption.isRequested { return false }
       let finished =
         switch stage {
         case .vae: try trainVAE()
@@ -143,18 +145,21 @@ public struct Training {
     let clock = ContinuousClock()
     var saved = clock.now
     while !trainer.isFinished {
-      let report: Trainer<Goal>.Report
       do {
-        report = try trainer.advance()
+        let report = try trainer.advance()
+        try log.record(
+          report.terms, norm: report.norm, rate: report.rate, step: trainer.step,
+          epoch: trainer.epoch)
       } catch {
-        // The weights are those before the step that failed.
+        // The weights are those after the last step that did not fail.
         log.pause()
-        try checkpoint(trainer, stage)
+        do {
+          try checkpoint(trainer, stage)
+        } catch {
+          logger.warning("\(stage.title): step \(trainer.step) is lost: \(error)")
+        }
         throw error
       }
-      try log.record(
-        report.terms, norm: report.norm, rate: report.rate, step: trainer.step,
-        epoch: trainer.epoch)
 
       // The checkpoint first: what follows may fail.
       let isGridDue = isGridDue(after: trainer.step, of: trainer.totalSteps)

@@ -38,7 +38,9 @@ struct Classifier: Parameterized {
     imageChannels = shape.channels
     // From ±1/√fanIn to ±√(6/fanIn) (He et al. 2015): numbers keep their size from layer to layer.
     visitParameters { name, parameter in
-      if name.hasSuffix(".weight") { parameter.value.scale(Float(6).squareRoot()) }
+      guard name.hasSuffix(".weight") else { return }
+      parameter.value.scale(Float(6).squareRoot())
+      parameter.average = parameter.value
     }
   }
 

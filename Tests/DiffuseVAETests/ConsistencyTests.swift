@@ -117,6 +117,51 @@ private struct Points: Examples {
     }
   }
 
+  /// The consistency function of data that is one black image: its path from x, to the boundary.
+  private struct Black: Denoiser {
+    let schedule: NoiseSchedule
+
+    func forward(
+      _ x: Matrix, condition: Condition, timesteps: [Double], dropout: Dropout?
+    ) -> (output: Matrix, residuals: Int) {
+      let boundary = schedule.level(0)
+      var (factors, offsets): ([Float], [Float]) = ([], [])
+      for level in timesteps.map(schedule.level(timestep:)) {
+        // f = -1 + ρ n with the n of x = -α + σ n, and D of f = s x + (1 - s) D.
+        let slope = boundary.sigma / boundary.alpha / level.sigma
+        let c = ConsistencyFunction(boundary: boundary).coefficients(at: level)
+        factors.append(Float((slope - c.sample) / c.original))
+        offsets.append(Float((slope * level.alpha - 1) / c.original))
+      }
+      var output = x
+      output.scaleRows(
+        factors, adding: offsets, Matrix(x.rows, x.columns, fill: 1))
+      return (output, 0)
+    }
+    func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
+    func visit(_ path: String, _ body: (String, inout Parameter) throws -> Void) {}
+  }
+
+  @Test("Of an exact function any number of steps draws the data to the boundary's noise")
+  func exact() throws {
+    let configuration = try small(
+      "diffusion.formulation=none", "consistency.kind=training", "consistency.levels=9")
+    #expect(configuration.diffusion.clip)
+    let black = Black(schedule: try DiffusionProcess(configuration.diffusion).schedule)
+    let model = try Model(
+      configuration, shape: ImageShape(height: 4, width: 4, channels: 1), vae: nil,
+      denoiser: black, consistency: black)
+    let boundary = black.schedule.level(0)
+    for steps in [1, 2, 5, 10] {
+      var options = SamplingOptions(configuration.sampling, threads: 2)
+      (options.sampler, options.steps) = (.consistency, steps)
+      let pixels = try Generator(model, options).images(0..<50).elements
+      // Of 800 normal numbers none is beyond 4.5.
+      let largest = 4.5 * boundary.sigma / boundary.alpha / 2
+      #expect(pixels.allSatisfy { Double($0) < largest }, "\(steps): \(pixels.max() ?? 0)")
+    }
+  }
+
   @Test("A run with one samples from it; one without says what to do")
   func run() throws {
     try inTemporaryFolder { runs in

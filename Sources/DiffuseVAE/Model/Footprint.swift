@@ -56,8 +56,11 @@ package struct Footprint {
 }
 
 extension VAESettings {
-  /// - Parameter pixels: numbers in one image.
-  func footprint(pixels: Int) -> Footprint {
+  /// - Parameters:
+  ///   - pixels: numbers in one image.
+  ///   - samples: draws of z for each; unless given, those of training.
+  func footprint(pixels: Int, samples: Int? = nil) -> Footprint {
+    let samples = samples ?? self.samples
     var footprint = Footprint()
     footprint.addMLP([pixels + classes] + hidden + [2 * latent])
     footprint.addMLP([latent + classes] + hidden.reversed() + [pixels], draws: samples)

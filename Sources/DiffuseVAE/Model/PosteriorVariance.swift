@@ -54,24 +54,27 @@ package struct PosteriorVariance: Equatable, Sendable {
 extension PosteriorVariance {
   /// Measures it on images that are spread evenly over a set, z ~ q(z|x0) for each.
   ///
+  /// - Parameter together: images that may be at work in a thread.
   /// - Throws: ``UserError`` when the network's output is not finite.
   init(
     of network: any Denoiser, _ process: DiffusionProcess, vae: VAE?, on images: ByteImages,
-    seed: UInt64, threads: Int
+    seed: UInt64, threads: Int, together: Int = .max
   ) throws {
     let network = network.prepared(training: false)
     let chosen = images.spread(Self.images)
     let pixels = images.pixels(chosen)
     let rows = 0..<pixels.rows
-    let together = type(of: network).drawnTogether
+    let parts = rows.parts(of: max(1, min(together, type(of: network).drawnTogether)))
     // Other numbers than any of training or of its evaluation, whose steps are from -1 up.
-    @Sendable func noise(_ purpose: RandomStream.Purpose, _ number: Int, columns: Int) -> Matrix {
+    @Sendable func noise(
+      _ purpose: RandomStream.Purpose, _ number: Int, _ rows: Range<Int>, columns: Int
+    ) -> Matrix {
       RandomStream(seed: seed, purpose: purpose, step: -2 - number).normal(
         rows: rows, columns: columns)
     }
     let labels = images.labels(chosen)
     let z = vae.map {
-      $0.encode(pixels, labels: labels).sample(noise(.latentNoise, 0, columns: $0.latent))
+      $0.encode(pixels, labels: labels).sample(noise(.latentNoise, 0, rows, columns: $0.latent))
     }
     let known = Known(vae, z: z, labels: labels)
     let y0 = process.formulation.chain(fromImage: pixels.affine(2, -1), known.reconstruction)
@@ -79,12 +82,13 @@ extension PosteriorVariance {
     let timesteps = try schedule.timesteps(count: min(Self.places, schedule.steps))
     let errors = try concurrently(timesteps.count, threads: threads) { place in
       let level = schedule.level(timesteps[place])
-      let y = process.diffuse(
-        y0, noise: noise(.diffusionNoise, place, columns: y0.columns),
-        levels: [Level](repeating: level, count: y0.rows))
-      let sum = try rows.parts(of: together).reduce(0.0) { sum, part in
-        var error = try process.denoise(y.rows(part), at: level, network, known.rows(part))
-        error.add(-1, y0.rows(part))
+      let sum = try parts.reduce(0.0) { sum, part in
+        let original = y0.rows(part)
+        let y = process.diffuse(
+          original, noise: noise(.diffusionNoise, place, part, columns: y0.columns),
+          levels: [Level](repeating: level, count: part.count))
+        var error = try process.denoise(y, at: level, network, known.rows(part))
+        error.add(-1, original)
         return sum + error.squaredNorm
       }
       return Float(sum / Double(y0.rows * y0.columns))

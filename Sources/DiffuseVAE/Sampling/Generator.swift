@@ -217,7 +217,9 @@ public struct Generator: Sendable {
     func found(_ y: Matrix, _ level: Level) throws -> (y0: Matrix, v: Matrix?) {
       let weight = guidance.weight(at: level, steps: process.schedule.steps)
       evaluations += weight == 0 ? 1 : 2
-      return try process.estimate(y, at: level, network, known, guidance: weight)
+      // A consistency model's network must be free to cancel the noise in f's other part.
+      return try process.estimate(
+        y, at: level, network, known, guidance: weight, mayClip: options.sampler != .consistency)
     }
     func denoise(_ y: Matrix, _ level: Level) throws -> Matrix { try found(y, level).y0 }
     func estimate(_ y: Matrix, _ level: Level) throws -> (x0: Matrix, v: Matrix) {

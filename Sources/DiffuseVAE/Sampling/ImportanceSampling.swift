@@ -34,7 +34,7 @@ extension Model {
     guard images.count > 0, samples > 0 else {
       throw UserError("a likelihood takes one image and one sample at least")
     }
-    let footprint = configuration.vae.footprint(pixels: shape.count)
+    let footprint = configuration.vae.footprint(pixels: shape.count, samples: 1)
     let atWork = min(threads, images.count) * min(samples, VAE.drawnTogether)
     try checkMemory(
       bytes: images.bytes.count + 4 * (footprint.parameters + atWork * footprint.residualsPerImage),

@@ -195,7 +195,7 @@ extension Configuration {
     let fit = GaussianMixture.fitBytes(
       points: images, dimensions: vae.latent, components: components, covariance: prior.covariance,
       threads: threads)
-    let footprint = vae.footprint(pixels: data.shape.count)
+    let footprint = vae.footprint(pixels: data.shape.count, samples: 1)
     // The posteriors, two numbers for each latent, while parts are put together; later their draws.
     let latents = 8 * images * vae.latent
     let encoding = footprint.parameters + threads * 256 * footprint.residualsPerImage

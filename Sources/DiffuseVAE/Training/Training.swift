@@ -71,9 +71,12 @@ public struct Training {
     var trainer = try trainer(
       objective, Network(configuration, shape: data.shape), .denoiser, on: data.training)
     func posteriorVariance(_ network: Network) throws -> PosteriorVariance {
-      try PosteriorVariance(
+      // No more images at a time than an update has.
+      let lanes = configuration.training.lanes
+      return try PosteriorVariance(
         of: network, objective.process, vae: vae, on: data.training,
-        seed: Stage.denoiser.seed(configuration.training.seed), threads: threads)
+        seed: Stage.denoiser.seed(configuration.training.seed), threads: min(threads, lanes),
+        together: configuration.training.denoiser.batch / lanes)
     }
     return try train(&trainer, .denoiser, test: data.test) {
       try posteriorVariance($0.network.averaged).tensors

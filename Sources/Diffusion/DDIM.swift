@@ -26,8 +26,6 @@ public func ddim<V: Vector>(
 
 /// Deterministic DDIM (Song et al. 2020, eq. 12 with σ = 0): Euler's method, of order 1, for the
 /// ODE `d(x/α) = ε d(σ/α)` (section 4.3).
-///
-/// The levels may go either way; see `ddimInversion`.
 public func ddim<V: Vector>(
   from start: V, through levels: [Level], denoise: (V, Level) throws -> V
 ) rethrows -> V {
@@ -44,12 +42,33 @@ public func ddimCoefficients(
   return (step.original, step.current)
 }
 
-/// The noise from which deterministic DDIM would have drawn `original`, up to an error of order 1
-/// in the step (Song et al. 2020, section 5.4).
+/// The noise from which deterministic DDIM draws `original`: without refinements up to an error of
+/// order 1 in the step (Song et al. 2020, section 5.4).
 ///
-/// - Parameter levels: those of the sampler, from noise to data: they are walked backwards.
+/// That error is each step's own: it asks the denoiser for the sample that the sampler came to, and
+/// not for the one that it came from. A refinement asks for the latter as far as it is known, sees
+/// where the step would have led, and corrects by what is missing, over `∂x'/∂x` of data with unit
+/// variance, `α α' + σ σ'`: a Newton step that is exact for such data and a contraction for others.
+///
+/// - Parameters:
+///   - levels: those of the sampler, from noise to data: they are walked backwards.
+///   - refinements: of each step; each asks the denoiser once more.
 public func ddimInversion<V: Vector>(
-  of original: V, through levels: [Level], denoise: (V, Level) throws -> V
+  of original: V, through levels: [Level], refinements: Int = 0,
+  denoise: (V, Level) throws -> V
 ) rethrows -> V {
-  try ddim(from: original, through: levels.reversed(), denoise: denoise)
+  var x = original
+  let backwards = levels.reversed()
+  for (next, level) in zip(backwards, backwards.dropFirst()) {
+    let target = x
+    let x0 = next.variance == 0 ? x : try denoise(x, next)
+    x = Transition(deterministicFrom: next, to: level)(x, x0)
+    let step = Transition(deterministicFrom: level, to: next)
+    let slope = step.original * level.alpha + step.current
+    for _ in 0..<refinements {
+      let reached = step(x, try denoise(x, level))
+      x = .combine(1, x, 1 / slope, target, -1 / slope, reached)
+    }
+  }
+  return x
 }

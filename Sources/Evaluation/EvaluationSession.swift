@@ -37,7 +37,9 @@ public struct EvaluationSession {
   /// - Throws: ``UserError`` or `FormatError` for a path of anything but images of the set's size.
   public func subject(_ run: Run?, samples: String?) throws -> EvaluationSubject? {
     guard let samples else { return run.map { .run($0) } }
-    return .images(samples, try ByteImages(samples: samples, shape: data.shape))
+    return .images(
+      samples,
+      try ByteImages(files: samples, shape: data.shape, counts: Reference.counts))
   }
 
   /// Images of each row, if not said otherwise: as many as there are test images, which show

@@ -16,9 +16,12 @@ struct Sample: ParsableCommand {
 
   @OptionGroup var common: SamplingArguments
   @OptionGroup var sampler: SamplerArguments
+  @OptionGroup var material: MaterialArguments
 
-  @Option(parsing: .unconditional, help: "Number of images, 1...1000000.")
-  var count = 64
+  @Option(
+    parsing: .unconditional,
+    help: "Number of images, 1...1000000. (default: 64, or as many as are given)")
+  var count: Int?
 
   @Option(
     parsing: .unconditional,
@@ -47,8 +50,14 @@ struct Sample: ParsableCommand {
   var out: String?
 
   func validate() throws {
-    guard (1...1_000_000).contains(count) else {
-      throw ValidationError("--count is \(count); it must be in 1...1000000")
+    guard count.map((1...1_000_000).contains) ?? true else {
+      throw ValidationError("--count is \(count ?? 0); it must be in 1...1000000")
+    }
+    guard !material.givesZ || common.prior == nil && temperature == 1 else {
+      throw ValidationError("--prior and --temperature are for z that is drawn, not given")
+    }
+    guard stage == .all || !material.isOfStageTwo else {
+      throw ValidationError("--stage vae takes no --invert, --xT and --export-xT: it has no x_T")
     }
     guard stage == .all || common.steps == nil && sampler.isEmpty else {
       throw ValidationError("--stage vae takes no sampler and none of its options")
@@ -63,14 +72,29 @@ struct Sample: ParsableCommand {
     options.temperature = temperature
     options.batch = batch
     let generator = try Generator(model, options)
-    try output.check(count: count, shape: model.shape)
+    let given = try material.read(for: model, count: count)
+    try output.check(count: given.count, shape: model.shape)
+    let drafts = try given.drafts(by: generator, inverting: material.invert)
+    try material.export(drafts, shape: model.shape)
     let images =
-      stage == .vae
-      ? try generator.reconstructions(0..<count) : try generator.images(0..<count)
+      stage == .vae ? try generator.reconstructions(drafts) : try generator.refine(drafts)
     try output.write(images, shape: model.shape)
+    if let originals = given.images {
+      let ratios = peakSignalToNoise(images, originals.pixels(0..<originals.count))
+      let mean = ratios.reduce(0, +) / Double(ratios.count)
+      logger.info(
+        """
+        PSNR to the given images: \(mean.digits(1)) dB on average, \
+        \((ratios.min() ?? mean).digits(1)) dB at least
+        """)
+    }
     if let evaluations = generator.evaluations, evaluations != generator.steps.map(Double.init) {
       logger.info("\(evaluations.digits(1)) evaluations of the network for an image")
     }
     print(path)
   }
+}
+
+extension ImageSource: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
 }

@@ -4,17 +4,20 @@ import SamplingArguments
 
 extension InterpolationSpace: ExpressibleByArgument {}
 extension InterpolationMode: ExpressibleByArgument {}
+extension Anchor: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+}
 
 @main
 struct Interpolate: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "interpolate",
-    abstract: "Walks from one image to another, through the VAE's z or the diffusion's x_T.",
+    abstract: "Walks from image to image, through the VAE's z or the diffusion's x_T.",
     discussion: """
       Every path is two rows of the sheet: what the VAE makes of its frames (x̂0), and below it \
       the refined frames. Along z the structure changes, and x_T and every step's noise are \
-      shared; along xT only detail changes, and z is shared. The first frame of path r is \
-      image 2r of diffusevae-sample with the same seed.
+      shared; along xT only detail changes, and z is shared; both moves both. The first frame of \
+      path r is image 2r of diffusevae-sample with the same seed, unless --through names others.
       """)
 
   @Option(help: "What to move through.")
@@ -22,25 +25,30 @@ struct Interpolate: ParsableCommand {
 
   @OptionGroup var common: SamplingArguments
 
-  @Option(parsing: .unconditional, help: "Frames of a path, both ends included, 2...1000.")
+  @Option(
+    parsing: .unconditional,
+    help: "Frames from one image to the next, both included, 2...1000.")
   var frames = 10
 
   @Option(help: "Straight, or along the great circle; lerp for z and slerp for xT if not given.")
   var mode: InterpolationMode?
 
-  @Option(parsing: .unconditional, help: "Number of paths, 1...1000.")
-  var rows = 4
+  @Option(
+    parsing: .unconditional, help: "Number of paths, 1...1000. (default: 4, of --through 1)")
+  var rows: Int?
 
   @Option(
-    parsing: .unconditional,
-    help:
-      "Start the first path at this image of the data set (held-out images), the next at the next.")
-  var from: Int?
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      """
+      Lead the path through these: sample:3, an image of the seed; dataset:7, a held-out image; \
+      a PNG, an NPY file or a folder of PNGs, each image of them; z:X.npy, each latent of it. \
+      Further paths take the next samples and images of the data set.
+      """, valueName: "image"))
+  var through: [Anchor] = []
 
-  @Option(
-    parsing: .unconditional,
-    help: "End the first path at this image of the data set, the next at the next.")
-  var to: Int?
+  @Flag(help: "Start real images from the x_T that leads back to them (ddim, eta 0).")
+  var invert = false
 
   @Option(
     help: ArgumentHelp(
@@ -49,28 +57,39 @@ struct Interpolate: ParsableCommand {
   var out: String?
 
   func validate() throws {
-    guard (1...1000).contains(rows) else {
-      throw ValidationError("--rows is \(rows); it must be in 1...1000")
+    guard rows.map((1...1000).contains) ?? true else {
+      throw ValidationError("--rows is \(rows ?? 0); it must be in 1...1000")
     }
-    guard space == .z || to == nil else {
-      throw ValidationError("--to is for --space z: an xT path holds z, that of --from")
+    guard through.isEmpty || rows ?? 1 == 1 || through.contains(where: \.isNumbered) else {
+      throw ValidationError(
+        "--rows of files alone would all be the same: name a sample or a dataset image")
+    }
+    guard !invert || through.contains(where: \.isImage) else {
+      throw ValidationError("--invert is for real images in --through")
     }
   }
 
   func run() throws {
-    _ = try Session.begin("interpolate", threads: common.chosen.threads)
+    let logger = try Session.begin("interpolate", threads: common.chosen.threads)
     let (run, model, options) = try common.load()
     let path = out ?? "\(run.folder)/interpolation-\(space.rawValue).png"
     let output = try ImageOutput(path)
     let generator = try Generator(model, options)
     let interpolation = try Interpolation(space, mode: mode, frames: frames)
-    try output.check(count: 2 * rows * frames, shape: model.shape, columns: frames)
-    let first = try from.map { try model.encode(held: $0, count: rows) }
-    let last = try to.map { try model.encode(held: $0, count: rows) }
-    let paths = try generator.interpolate(
-      interpolation, pairs: rows, from: first?.z, to: last?.z,
-      labels: generator.labels(from: first?.labels, to: last?.labels))
-    try output.write(paths, frames: frames, shape: model.shape)
+    let paths =
+      through.isEmpty
+      ? try generator.pairs(rows ?? 4)
+      : try generator.paths(rows ?? 1, through: through, inverting: invert)
+    let length = interpolation.length(through: paths[0].count)
+    try output.check(count: 2 * paths.count * length, shape: model.shape, columns: length)
+    let images = try generator.interpolate(interpolation, through: paths)
+    try output.write(images, frames: length, shape: model.shape)
+    let steps = stepLengths(images.frames, length: length)
+    logger.info(
+      """
+      a frame is \((steps.reduce(0, +) / Double(steps.count)).digits(2)) from the one before it, \
+      \((steps.max() ?? 0).digits(2)) at most (Euclidean distance of pixels)
+      """)
     print(path)
   }
 }

@@ -49,7 +49,8 @@ import Testing
       #expect(path.output == "runs/small/interpolation-\(space).png\n", "\(path.errors)")
     }
     let between = try place.run(
-      "interpolate", "--space", "z", "--from", "0", "--to", "5", "--rows", "2", "--frames", "3",
+      "interpolate", "--space", "z", "--through", "dataset:0", "dataset:5", "--rows", "2",
+      "--frames", "3",
       "--out", "b.npy")
     #expect(between.status == 0, "\(between.errors)")
     #expect(try place.size("b.npy") == 128 + 6 * 64 * 4)

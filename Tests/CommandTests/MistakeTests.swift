@@ -149,7 +149,15 @@ import Testing
       "--likelihood is of a run, not of a --config"
     ),
     (["interpolate"], "--space"),
-    (["interpolate", "--space", "xT", "--to", "3"], "an xT path holds z"),
+    (["interpolate", "--space", "z", "--through", "dataset:x"], "dataset:x"),
+    (
+      ["interpolate", "--space", "z", "--rows", "2", "--through", "a.png"], "would all be the same"
+    ),
+    (["interpolate", "--space", "z", "--through", "sample:1", "--invert"], "for real images"),
+    (["diffusevae-sample", "--from", "dataset:1", "--z", "z.npy"], "give one of them"),
+    (["diffusevae-sample", "--invert"], "the images of --from"),
+    (["diffusevae-sample", "--from", "a.png", "--prior", "normal"], "for z that is drawn"),
+    (["diffusevae-sample", "--stage", "vae", "--xT", "a.npy"], "it has no x_T"),
   ]
 
   @Test("Every mistake gets a sentence and a non-zero exit", arguments: mistakes.indices)
@@ -208,7 +216,8 @@ import Testing
     #expect(ending.status == 1 && ending.errors.contains(".jpg is not known here"))
     let many = try place.run("diffusevae-sample", "--steps", "41")
     #expect(many.status == 1 && many.errors.contains("1...40"))
-    let range = try place.run("interpolate", "--space", "z", "--from", "295")
+    let range = try place.run(
+      "interpolate", "--space", "z", "--through", "dataset:295", "sample:0", "--rows", "3")
     #expect(range.status == 1 && range.errors.contains("has images 0...296"))
 
     let tall = try place.run("diffusevae-sample", "--count", "400000", "--out", "x.png")

@@ -8,36 +8,11 @@ import Testing
 @testable import DiffuseVAE
 
 @Suite struct GenerationTests {
-  /// Untrained, but shaken so that nothing is zero; 6×5 images.
-  private func model(_ settings: String...) throws -> Model {
-    var configuration = try small()
-    configuration = try Configuration(
-      yaml: configuration.yaml, name: "resolved", overriding: settings)
-    let shape = ImageShape(height: 6, width: 5, channels: 1)
-    let vae = VAE(configuration.vae, pixels: shape.count, seed: 1).shaken(0.2)
-    let network = MLPDenoiser(
-      configuration.denoiser, pixels: shape.count,
-      conditional: configuration.diffusion.condition, timesteps: 50, seed: 1
-    ).shaken(0.1)
-    return try Model(
-      configuration, shape: shape, vae: configuration.hasVAE ? vae : nil, denoiser: network,
-      consistency: network)
-  }
-
-  private func generator(
-    _ model: Model, _ change: (inout SamplingOptions) -> Void = { _ in }
-  ) throws -> Generator {
-    var options = SamplingOptions(model.configuration.sampling, threads: 2)
-    options.batch = 16
-    change(&options)
-    return try Generator(model, options)
-  }
-
   @Test(
     "An image depends on its number only: not on how many are drawn, nor on threads",
     arguments: SamplingSettings.Sampler.allCases)
   func numbering(sampler: SamplingSettings.Sampler) throws {
-    let model = try model()
+    let model = try shakenModel()
     let all = try generator(model) { $0.sampler = sampler }.images(0..<40)
     for threads in 1...3 {
       let some = try generator(model) {
@@ -54,7 +29,7 @@ import Testing
     "From pure noise every sampler draws finite images",
     arguments: SamplingSettings.Sampler.allCases)
   func zeroSNR(sampler: SamplingSettings.Sampler) throws {
-    let model = try model("diffusion.zero_snr=true")
+    let model = try shakenModel("diffusion.zero_snr=true")
     #expect(model.process.schedule.level(49).alphaBar == 0)
     for spacing in Spacing.allCases {
       let images = try generator(model) { ($0.sampler, $0.spacing) = (sampler, spacing) }
@@ -98,7 +73,7 @@ import Testing
 
   @Test("Exactly as many steps are taken as are asked for, the first at the last timestep")
   func steps() throws {
-    let trained = try model()
+    let trained = try shakenModel()
     for steps in [1, 2, 3, 7, 10, 49, 50] {
       for spacing in Spacing.allCases {
         for sampler in SamplingSettings.Sampler.allCases
@@ -133,24 +108,25 @@ import Testing
       try generator(trained) { ($0.sampler, $0.steps) = (.consistency, 50) }
     }
     #expect(most.contains("takes 1...49 steps, not 50"))
-    #expect(problem { try generator(model()) { $0.steps = 51 } }.contains("1...50"))
-    #expect(problem { try generator(model()) { $0.steps = 0 } }.contains("1...50"))
+    #expect(problem { try generator(shakenModel()) { $0.steps = 51 } }.contains("1...50"))
+    #expect(problem { try generator(shakenModel()) { $0.steps = 0 } }.contains("1...50"))
     #expect(
-      problem { try generator(model()) { $0.eta = 1.5 } }.contains(
+      problem { try generator(shakenModel()) { $0.eta = 1.5 } }.contains(
         "eta is 1.5; it must be a number in 0…1"))
-    #expect(problem { try generator(model()) { $0.churn = -1 } }.contains("in 0…10000"))
-    #expect(problem { try generator(model()) { $0.snr = .nan } }.contains("in 0…1"))
-    #expect(problem { try generator(model()) { $0.stepSize = 2.1 } }.contains("in 0…2"))
-    #expect(problem { try generator(model()) { $0.tolerance = 0 } }.contains("in 1e-05…1"))
-    #expect(problem { try generator(model()) { $0.corrections = 101 } }.contains("in 0…100"))
-    #expect(problem { try generator(model()) { $0.temperature = .nan } }.contains("from 0 up"))
-    #expect(problem { try generator(model()) { $0.batch = 0 } }.contains("1...65536"))
+    #expect(problem { try generator(shakenModel()) { $0.churn = -1 } }.contains("in 0…10000"))
+    #expect(problem { try generator(shakenModel()) { $0.snr = .nan } }.contains("in 0…1"))
+    #expect(problem { try generator(shakenModel()) { $0.stepSize = 2.1 } }.contains("in 0…2"))
+    #expect(problem { try generator(shakenModel()) { $0.tolerance = 0 } }.contains("in 1e-05…1"))
+    #expect(problem { try generator(shakenModel()) { $0.corrections = 101 } }.contains("in 0…100"))
+    #expect(
+      problem { try generator(shakenModel()) { $0.temperature = .nan } }.contains("from 0 up"))
+    #expect(problem { try generator(shakenModel()) { $0.batch = 0 } }.contains("1...65536"))
   }
 
   @Test(
     "Adaptive steps reach from the last timestep to the first; a small tolerance asks more often")
   func adaptive() throws {
-    let trained = try model()
+    let trained = try shakenModel()
     let counts = try [1e-1, 1e-2, 1e-3].map { tolerance in
       let (times, evaluations) = try asked(trained) {
         ($0.sampler, $0.tolerance) = (.rk45, tolerance)
@@ -165,7 +141,7 @@ import Testing
 
   @Test("DDIM with η = 1 draws what the ancestral sampler with variance small draws")
   func etaOne() throws {
-    let model = try model()
+    let model = try shakenModel()
     let ancestral = try generator(model) { $0.sampler = .ddpm }.images(0..<8)
     let ddim = try generator(model) { ($0.sampler, $0.eta) = (.ddim, 1) }.images(0..<8)
     #expect(distance(ancestral, ddim) < 1e-4)
@@ -173,72 +149,32 @@ import Testing
 
   @Test("Temperature scales z: at 0 all reconstructions are one")
   func temperature() throws {
-    let cold = try generator(model()) { $0.temperature = 0 }.reconstructions(0..<5)
-    let warm = try generator(model()).reconstructions(0..<5)
+    let cold = try generator(shakenModel()) { $0.temperature = 0 }.reconstructions(0..<5)
+    let warm = try generator(shakenModel()).reconstructions(0..<5)
     #expect(cold.rows(0..<1) == cold.rows(4..<5))
     #expect(warm.rows(0..<1) != warm.rows(4..<5))
-  }
-
-  @Test(
-    "A path's first frame is the image that sampling draws, bit for bit; its last the other end's",
-    arguments: InterpolationSpace.allCases, ["ddim", "ddpm"])
-  func ends(space: InterpolationSpace, sampler: String) throws {
-    let generator = try generator(model("sampling.sampler=\(sampler)"))
-    let interpolation = try Interpolation(space, mode: nil, frames: 7)
-    let (frames, reconstructions) = try generator.interpolate(interpolation, pairs: 3)
-    #expect(frames.rows == 21 && reconstructions?.rows == 21)
-    let drafts = try generator.drafts(Array(0..<6))
-    for pair in 0..<3 {
-      let (a, b) = (drafts[2 * pair], drafts[2 * pair + 1])
-      #expect(
-        frames.rows(7 * pair..<7 * pair + 1) == (try generator.images(2 * pair..<2 * pair + 1)))
-      let last =
-        space == .z
-        ? Draft(z: b.z, start: a.start, noise: a.noise)
-        : Draft(z: a.z, start: b.start, noise: a.noise)
-      #expect(frames.rows(7 * pair + 6..<7 * pair + 7) == (try generator.refine([last])))
-    }
-  }
-
-  @Test("Frames of a z path share y_T and noise; frames of an xT path share z and keep the norm")
-  func shared() throws {
-    let generator = try generator(model())
-    let drafts = try generator.drafts([0, 1])
-    let (a, b) = (drafts[0], drafts[1])
-    for draft in try Interpolation(.z, mode: nil, frames: 5).path(a, b) {
-      #expect(draft.start == a.start && draft.noise == a.noise)
-    }
-    let middle = try Interpolation(.z, mode: nil, frames: 5).path(a, b)[2].z
-    let expected = Matrix.combine(0.5, try #require(a.z), 0.5, try #require(b.z))
-    #expect(distance(try #require(middle), expected) < 1e-6)
-    let norm = a.start.squaredNorm.squareRoot()
-    let path = try Interpolation(.xT, mode: nil, frames: 5).path(a, b)
-    for draft in path {
-      #expect(draft.z == a.z && draft.noise == a.noise)
-      let share = b.start.squaredNorm.squareRoot() / norm
-      #expect(
-        (min(1, share) - 0.01...max(1, share) + 0.01).contains(
-          draft.start.squaredNorm.squareRoot() / norm))
-    }
-    #expect(problem { try Interpolation(.z, mode: nil, frames: 1) }.contains("2...1000"))
   }
 
   @Test("The unconditional baseline draws images, has no reconstructions, and no z to walk along")
   func unconditional() throws {
     let generator = try generator(
-      model("diffusion.formulation=none", "diffusion.condition=false"))
+      shakenModel("diffusion.formulation=none", "diffusion.condition=false"))
     #expect(try generator.images(0..<3).rows == 3)
     #expect(problem { try generator.reconstructions(0..<3) }.contains("no VAE"))
     #expect(
-      problem { try generator.interpolate(Interpolation(.z, mode: nil, frames: 3), pairs: 1) }
-        .contains("--space xT"))
-    let paths = try generator.interpolate(Interpolation(.xT, mode: nil, frames: 3), pairs: 2)
+      problem {
+        try generator.interpolate(
+          Interpolation(.z, mode: nil, frames: 3), through: generator.pairs(1))
+      }
+      .contains("--space xT"))
+    let paths = try generator.interpolate(
+      Interpolation(.xT, mode: nil, frames: 3), through: generator.pairs(2))
     #expect(paths.frames.rows == 6 && paths.reconstructions == nil)
   }
 
   @Test("A model loaded without its second stage draws the VAE's images, whatever the sampler")
   func firstStageAlone() throws {
-    let whole = try model("consistency.kind=training")
+    let whole = try shakenModel("consistency.kind=training")
     func part(denoiser: (any Denoiser)?) throws -> Model {
       try Model(whole.configuration, shape: whole.shape, vae: whole.vae, denoiser: denoiser)
     }

@@ -105,6 +105,42 @@ struct DDIMTests {
     #expect(visited == (0..<49).map(Double.init))
   }
 
+  @Test("each refinement of an inversion leaves the share 1 - (∂x'/∂x)/(α α' + σ σ') of its error")
+  func refinements() throws {
+    // One step, between two levels: x' = g x, whose inversion is x'/g.
+    let (level, next) = (Level(timestep: 1, alphaBar: 0.4), Level(timestep: 0, alphaBar: 0.7))
+    let data = GaussianData(mean: 0, variance: 0.25)
+    let step = ddimCoefficients(from: level, to: next)
+    let gain = step.current + step.original * level.alpha * 0.25 / (0.4 * 0.25 + 0.6)
+    let share = 1 - gain / (level.alpha * next.alpha + level.sigma * next.sigma)
+    let errors = (0..<6).map { refinements in
+      ddimInversion(of: 1.0, through: [level, next], refinements: refinements) {
+        data.denoise($0, $1)
+      } - 1 / gain
+    }
+    for (error, better) in zip(errors, errors.dropFirst()) {
+      expect("share left", better / error, is: share, within: 1e-9)
+    }
+  }
+
+  @Test("refined, the inversion of a mixture's draw leads back to it, from clean data on")
+  func refinedInversion() throws {
+    let levels = try NoiseSchedule(.linear, steps: 1000).levels(count: 20)
+    let data = MixtureData(
+      weights: [0.3, 0.7],
+      parts: [
+        GaussianData(mean: -0.7, variance: 0.04), GaussianData(mean: 0.6, variance: 0.09),
+      ])
+    func error(_ refinements: Int) -> Double {
+      let noise = ddimInversion(of: 0.45, through: levels, refinements: refinements) {
+        data.denoise($0, $1)
+      }
+      return abs(ddim(from: noise, through: levels) { data.denoise($0, $1) } - 0.45)
+    }
+    #expect(error(0) > 1e-3)
+    #expect(error(200) < 1e-9, "\(error(200))")
+  }
+
   @Test("an eta outside 0...1 is refused", arguments: [-0.1, 1.1, .infinity, .nan])
   func refuses(eta: Double) throws {
     let levels = try NoiseSchedule(.linear, steps: 10).levels(count: 2)

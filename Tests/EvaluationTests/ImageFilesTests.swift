@@ -17,6 +17,10 @@ import Testing
       + content
   }
 
+  private func images(_ path: String, _ shape: ImageShape) throws -> ByteImages {
+    try ByteImages(files: path, shape: shape, counts: Reference.counts)
+  }
+
   private func littleEndian<Number: FixedWidthInteger>(_ numbers: [Number]) -> [UInt8] {
     numbers.flatMap { withUnsafeBytes(of: $0.littleEndian, Array.init) }
   }
@@ -32,14 +36,13 @@ import Testing
       for (type, content) in [("|u1", bytes), ("<f4", floats), ("<f8", doubles)] {
         for shape in [[4, 3, 2], [4, 3, 2, 1]] {
           try File.writeAtomically(npy(type, shape, content), to: path)
-          #expect(try ByteImages(samples: path, shape: grey) == expected, "\(type) \(shape)")
+          #expect(try images(path, grey) == expected, "\(type) \(shape)")
         }
       }
       let colour = (0..<72).map { UInt8($0 * 3) }
       try File.writeAtomically(npy("|u1", [4, 3, 2, 3], colour), to: path)
-      let images = try ByteImages(
-        samples: path, shape: ImageShape(height: 3, width: 2, channels: 3))
-      #expect(images == ByteImages(count: 4, height: 3, width: 2, channels: 3, bytes: colour))
+      let found = try images(path, ImageShape(height: 3, width: 2, channels: 3))
+      #expect(found == ByteImages(count: 4, height: 3, width: 2, channels: 3, bytes: colour))
     }
   }
 
@@ -60,7 +63,7 @@ import Testing
         let output = try ImageOutput("\(folder)/\(name)")
         try output.check(count: 30, shape: data.shape)
         try output.write(pixels, shape: data.shape)
-        let read = try ByteImages(samples: "\(folder)/\(name)", shape: data.shape)
+        let read = try images("\(folder)/\(name)", data.shape)
         #expect(read == drawn)
         #expect(try reference.scores(of: read) == scores)
       }
@@ -79,9 +82,9 @@ import Testing
       for name in [".hidden.png", "notes.txt"] {
         try File.writeAtomically([1, 2, 3], to: "\(folder)/\(name)")
       }
-      let images = try ByteImages(samples: folder, shape: grey)
-      #expect(images.count == 5 && images.height == 3 && images.width == 2)
-      #expect(images.bytes == (0..<5).flatMap { [UInt8](repeating: $0, count: 6) })
+      let found = try images(folder, grey)
+      #expect(found.count == 5 && found.height == 3 && found.width == 2)
+      #expect(found.bytes == (0..<5).flatMap { [UInt8](repeating: $0, count: 6) })
     }
   }
 
@@ -91,7 +94,7 @@ import Testing
       func refusal(_ name: String, _ bytes: [UInt8]? = nil) throws -> String {
         let path = folder + "/" + name
         if let bytes { try File.writeAtomically(bytes, to: path) }
-        let text = problem { try ByteImages(samples: path, shape: grey) }
+        let text = problem { try images(path, grey) }
         #expect(text.hasPrefix(path), "\(text)")
         return text
       }

@@ -136,33 +136,6 @@ public struct Model: Sendable {
   }
 }
 
-extension Model {
-  /// The latents, means of q(z|x), of some images of the model's data set: held-out ones where the
-  /// set has any.
-  ///
-  /// - Returns: `[count, latent]`, and the images' classes where these are known.
-  /// - Throws: ``UserError`` when there are no such images, or the model has no VAE.
-  public func encode(held first: Int, count: Int) throws -> (z: Matrix, labels: [Int]?) {
-    guard let vae else { throw UserError("formulation none has no VAE to encode images") }
-    let data = try Dataset(configuration.data)
-    guard data.shape == shape else {
-      throw UserError("\(data.name): images are \(data.shape), the run's are \(shape)")
-    }
-    try configuration.checkLabels(data)
-    let images = data.test ?? data.training
-    guard first >= 0, first < images.count, count <= images.count - first else {
-      throw UserError(
-        """
-        \(data.name): has images 0...\(images.count - 1) here; \
-        \(count) from \(first) are asked for
-        """)
-    }
-    let range = first..<first + count
-    let labels = images.labels(range)
-    return (vae.encode(images.pixels(range), labels: labels).mean, labels)
-  }
-}
-
 extension Configuration {
   /// The second stage's network with its first weights.
   package func network(shape: ImageShape) -> any Denoiser {

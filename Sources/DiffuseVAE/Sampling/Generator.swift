@@ -1,6 +1,5 @@
 import Diffusion
 import Neural
-import Synchronization
 
 /// How images are drawn from a trained model.
 @dynamicMemberLookup
@@ -31,11 +30,11 @@ public struct SamplingOptions: Sendable {
 }
 
 /// What decides one image: everything random about it, besides the options.
-struct Draft: Sendable {
+package struct Draft: Sendable {
   /// `[1, latent]`; nil without a VAE.
-  var z: Matrix?
+  package var z: Matrix?
   /// y_T, `[1, pixels]`.
-  var start: Matrix
+  package var start: Matrix
   /// The class that a model with classes is asked for.
   var label = 0
   /// The address of the noise that stochastic samplers add.
@@ -46,7 +45,7 @@ struct Draft: Sendable {
 public struct Generator: Sendable {
   let model: Model
   let options: SamplingOptions
-  private let levels: [Level]
+  let levels: [Level]
   package let batch: Int
   private let tally = Tally()
 
@@ -77,7 +76,7 @@ public struct Generator: Sendable {
         """)
     }
     guard !options.settings.choosesVariance || model.process.variances != nil else {
-      throw Self.choosesNoVariance
+      throw Batch.choosesNoVariance
     }
     guard options.temperature.isFinite, options.temperature >= 0 else {
       throw UserError("temperature is \(options.temperature); it must be a number from 0 up")
@@ -106,12 +105,6 @@ public struct Generator: Sendable {
     // Steps that adapt would adapt to all images of a batch, and each depend on its company.
     batch = options.sampler == .rk45 ? 1 : together
   }
-
-  private static let choosesNoVariance = UserError(
-    """
-    variance learned is for runs with diffusion.learn_variance: use small, large or analytic, or train \
-    a run with it
-    """)
 
   /// Levels of noise on the way of an image; nil for a sampler that chooses its own.
   public var steps: Int? { options.sampler.countsSteps ? options.steps : nil }
@@ -157,6 +150,14 @@ public struct Generator: Sendable {
     options.label ?? index % max(1, model.configuration.classes)
   }
 
+  /// What decides the first images of the seed.
+  ///
+  /// - Throws: ``UserError`` for more than memory holds.
+  package func drafts(count: Int) throws -> [Draft] {
+    try check(count: count)
+    return try drafts(Array(0..<count))
+  }
+
   /// What decides the images `indices` of the seed.
   func drafts(_ indices: [Int]) throws -> [Draft] {
     let z = try model.vae.map { vae in
@@ -182,7 +183,8 @@ public struct Generator: Sendable {
     }
   }
 
-  func reconstructions(_ drafts: [Draft]) throws -> Matrix {
+  /// x̂0 of the drafts' z, `[drafts, pixels]` in [0, 1].
+  package func reconstructions(_ drafts: [Draft]) throws -> Matrix {
     guard let vae = model.vae else {
       throw UserError("formulation none has no VAE and no reconstructions")
     }
@@ -194,50 +196,30 @@ public struct Generator: Sendable {
     }
   }
 
-  func refine(_ drafts: [Draft]) throws -> Matrix {
+  /// The whole second stage.
+  ///
+  /// - Returns: `[drafts, pixels]` in [0, 1].
+  package func refine(_ drafts: [Draft]) throws -> Matrix {
+    try inBatches(drafts.map(\.noise)) { places in
+      let batch = try batch(places.map { drafts[$0] })
+      let y0 = try options.settings.draw(
+        from: batch.start, through: levels, level: model.process.schedule.level(noiseShare:),
+        uncertainty: { model.posteriorVariance?($0) ?? 0 }, denoise: batch.denoise,
+        estimate: batch.estimate, noise: batch.noise)
+      tally.finish()
+      return model.process.formulation.image(fromChain: y0, batch.known.reconstruction)
+        .affine(0.5, 0.5).clamped(to: 0...1)
+    }
+  }
+
+  /// The images of a batch, as samplers ask for them.
+  func batch(_ drafts: [Draft]) throws -> Batch {
     let isConsistent = options.sampler == .consistency
     guard let network = isConsistent ? model.consistency : model.denoiser else {
       throw UserError("this model was loaded without its second stage")
     }
-    return try inBatches(drafts.map(\.noise)) { places in
-      try refine(places.map { drafts[$0] }, network)
-    }
-  }
-
-  /// The whole second stage for one batch.
-  private func refine(_ drafts: [Draft], _ network: any Denoiser) throws -> Matrix {
-    let process = model.process
-    let known = Known(
-      model.vae, z: model.vae.map { _ in .stacked(drafts.compactMap(\.z)) },
-      labels: drafts.map(\.label))
-    let start = Matrix.stacked(drafts.map(\.start))
-    let addresses = drafts.map(\.noise)
-    let guidance = options.settings.guidance
-    var evaluations = 0
-    func found(_ y: Matrix, _ level: Level) throws -> (y0: Matrix, v: Matrix?) {
-      let weight = guidance.weight(at: level, steps: process.schedule.steps)
-      evaluations += weight == 0 ? 1 : 2
-      // A consistency model's network must be free to cancel the noise in f's other part.
-      return try process.estimate(
-        y, at: level, network, known, guidance: weight, mayClip: options.sampler != .consistency)
-    }
-    func denoise(_ y: Matrix, _ level: Level) throws -> Matrix { try found(y, level).y0 }
-    func estimate(_ y: Matrix, _ level: Level) throws -> (x0: Matrix, v: Matrix) {
-      let (y0, v) = try found(y, level)
-      guard let v else { throw Self.choosesNoVariance }
-      return (y0, v)
-    }
-    func noise(_ step: Int) -> Matrix {
-      RandomStream(seed: options.seed, purpose: .reverseNoise, step: step).normal(
-        rows: addresses, columns: start.columns)
-    }
-    let y0 = try options.settings.draw(
-      from: start, through: levels, level: process.schedule.level(noiseShare:),
-      uncertainty: { model.posteriorVariance?($0) ?? 0 }, denoise: denoise, estimate: estimate,
-      noise: noise)
-    tally.add(evaluations)
-    return process.formulation.image(fromChain: y0, known.reconstruction).affine(0.5, 0.5)
-      .clamped(to: 0...1)
+    return Batch(
+      drafts, network, model, options.settings, seed: options.seed, tally: tally)
   }
 
   /// Runs `body` over batches of exactly ``batch`` images, image i always in row i modulo
@@ -248,7 +230,7 @@ public struct Generator: Sendable {
   ///   - images: their numbers.
   ///   - body: gets places in `images`, and returns a row for each.
   /// - Returns: a row for each of `images`.
-  private func inBatches(
+  func inBatches(
     _ images: [Int], _ body: @Sendable ([Int]) throws -> Matrix
   ) throws -> Matrix {
     // For every batch, which image is in which row; for every row, how many batches have it taken.
@@ -274,18 +256,5 @@ public struct Generator: Sendable {
       }
     }
     return all
-  }
-}
-
-/// Counts from several threads.
-private final class Tally: Sendable {
-  private let counts = Mutex((sum: 0, terms: 0))
-
-  func add(_ count: Int) {
-    counts.withLock { $0 = ($0.sum + count, $0.terms + 1) }
-  }
-
-  var mean: Double? {
-    counts.withLock { $0.terms == 0 ? nil : Double($0.sum) / Double($0.terms) }
   }
 }

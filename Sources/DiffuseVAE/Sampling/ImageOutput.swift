@@ -75,10 +75,7 @@ public enum ImageOutput: Sendable {
     case .sheet(let path):
       try File.writeAtomically(ImageGrid.png(images, shape: shape, columns: columns), to: path)
     case .array(let path):
-      let tensor = Tensor(
-        shape: [images.rows, shape.height, shape.width, shape.channels],
-        elements: images.elements)
-      try File.writeAtomically(NPY.encode(tensor), to: path)
+      try images.write(array: path, of: shape.sizes)
     case .folder(let path):
       let digits = max(5, String(images.rows - 1).count)
       for index in 0..<images.rows {

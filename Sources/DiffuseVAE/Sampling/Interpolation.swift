@@ -1,12 +1,14 @@
 import Diffusion
 import Neural
 
-/// Which of the two random inputs of an image a path moves through.
+/// Which of the random inputs of an image a path moves through.
 public enum InterpolationSpace: String, CaseIterable, Sendable {
   /// The VAE's latent: global structure changes. All frames share y_T and every step's noise.
   case z
   /// The diffusion's start: detail changes. All frames share z.
   case xT
+  /// Both at once: from one image, detail and all, to another.
+  case both
 }
 
 public enum InterpolationMode: String, CaseIterable, Sendable {
@@ -16,40 +18,47 @@ public enum InterpolationMode: String, CaseIterable, Sendable {
   case slerp
 }
 
-/// A path between two images of a model.
+/// How a path leads from image to image of a model.
 public struct Interpolation: Sendable {
   public var space: InterpolationSpace
-  public var mode: InterpolationMode
+  /// Nil for lerp through z and slerp through y_T.
+  public var mode: InterpolationMode?
+  /// From one image to the next, both included.
   public var frames: Int
 
-  /// - Parameters:
-  ///   - mode: lerp for z and slerp for xT unless given.
-  ///   - frames: 2…1000, the two ends included.
+  /// - Parameter frames: 2…1000.
   public init(_ space: InterpolationSpace, mode: InterpolationMode?, frames: Int) throws {
     guard (2...1000).contains(frames) else {
       throw UserError("frames is \(frames); it must be in 2...1000")
     }
-    self.space = space
-    self.mode = mode ?? (space == .z ? .lerp : .slerp)
-    self.frames = frames
+    (self.space, self.mode, self.frames) = (space, mode, frames)
   }
 
-  /// The frames of a path from one draft to another. What does not move is the first one's.
-  func path(_ first: Draft, _ last: Draft) -> [Draft] {
-    (0..<frames).map { frame in
-      let fraction = Double(frame) / Double(frames - 1)
-      var draft = first
-      switch space {
-      case .z:
-        if let a = first.z, let b = last.z { draft.z = between(a, b, fraction) }
-      case .xT:
-        draft.start = between(first.start, last.start, fraction)
+  /// Frames of a path through so many images.
+  package func length(through stops: Int) -> Int { max(0, stops - 1) * (frames - 1) + 1 }
+
+  /// The frames of a path through some drafts, each of which it meets. What does not move is the
+  /// first one's.
+  func path(through stops: [Draft]) -> [Draft] {
+    zip(stops, stops.dropFirst()).enumerated().flatMap { number, ends in
+      // Every part but the first begins where the one before has ended.
+      (number == 0 ? 0..<frames : 1..<frames).map { frame in
+        let fraction = Double(frame) / Double(frames - 1)
+        var draft = stops[0]
+        if space != .xT, let a = ends.0.z, let b = ends.1.z {
+          draft.z = between(a, b, fraction, mode ?? .lerp)
+        }
+        if space != .z {
+          draft.start = between(ends.0.start, ends.1.start, fraction, mode ?? .slerp)
+        }
+        return draft
       }
-      return draft
     }
   }
 
-  private func between(_ a: Matrix, _ b: Matrix, _ fraction: Double) -> Matrix {
+  private func between(
+    _ a: Matrix, _ b: Matrix, _ fraction: Double, _ mode: InterpolationMode
+  ) -> Matrix {
     switch mode {
     case .lerp: lerp(a, b, fraction)
     case .slerp: slerp(a, b, fraction)
@@ -58,48 +67,44 @@ public struct Interpolation: Sendable {
 }
 
 extension Generator {
-  /// The class of every path, by those of its ends where these are known.
+  /// The frames of some paths, each through as many drafts.
   ///
-  /// - Throws: ``UserError`` for ends of different classes, if the model is told one for the whole path.
-  public func labels(from: [Int]?, to: [Int]?) throws -> [Int]? {
-    guard let from, let to, options.label == nil, model.configuration.classes > 0 else {
-      return from ?? to
-    }
-    if let (a, b) = zip(from, to).first(where: { $0 != $1 }) {
-      throw UserError(
-        """
-        a path is of one class, which the model is told: its ends are of \(a) and \(b); \
-        choose others, or give --label
-        """)
-    }
-    return from
-  }
-
-  /// `pairs` paths, path `r` from image 2r of the seed towards the z (or the y_T) of image 2r + 1.
-  ///
-  /// - Parameters:
-  ///   - from: latents to take for the first end of every path instead, `[pairs, latent]`.
-  ///   - to: the same for the last end.
-  ///   - labels: the class of every path, if not that of the options or of its first image.
-  /// - Throws: ``UserError`` for more images than memory holds, and without a VAE for `z`.
-  /// - Returns: the refined frames of all paths one after the other, `[pairs · frames, pixels]` in
+  /// - Throws: ``UserError`` for more images than memory holds, for paths through a z that there is
+  ///   not, and for neighbours that do not differ.
+  /// - Returns: the refined frames of all paths one after the other, `[paths · length, pixels]` in
   ///   [0, 1], and the VAE's reconstructions of the same frames; nil without a VAE.
-  public func interpolate(
-    _ interpolation: Interpolation, pairs: Int, from: Matrix? = nil, to: Matrix? = nil,
-    labels: [Int]? = nil
+  package func interpolate(
+    _ interpolation: Interpolation, through paths: [[Draft]]
   ) throws -> (frames: Matrix, reconstructions: Matrix?) {
     guard model.vae != nil || interpolation.space == .xT else {
       throw UserError("formulation none has no z to interpolate; use --space xT")
     }
-    try check(count: 2 * pairs * interpolation.frames)
-    let ends = try drafts(Array(0..<2 * pairs))
-    let drafts = (0..<pairs).flatMap { pair in
-      var (first, last) = (ends[2 * pair], ends[2 * pair + 1])
-      if let from { first.z = from.rows(pair..<pair + 1) }
-      if let to { last.z = to.rows(pair..<pair + 1) }
-      if let labels, options.label == nil { first.label = labels[pair] }
-      return interpolation.path(first, last)
+    if interpolation.space != .z {
+      for (a, b) in paths.flatMap({ zip($0, $0.dropFirst()) }) where a.start == b.start {
+        throw UserError(
+          "two neighbours on a path have the same x_T, which is the seed's: find theirs by --invert"
+        )
+      }
     }
+    let total = paths.map { interpolation.length(through: $0.count) }.reduce(0, +)
+    guard total <= 1_000_000 else {
+      throw UserError("the paths have \(total) frames in all; they may have 1000000")
+    }
+    try check(count: 2 * total)
+    let drafts = paths.flatMap(interpolation.path(through:))
     return (try refine(drafts), model.vae == nil ? nil : try reconstructions(drafts))
+  }
+}
+
+/// How far each frame of some paths is from the one before it: Euclidean distances of their pixels.
+///
+/// - Parameters:
+///   - frames: of all paths one after the other.
+///   - length: frames of a path.
+package func stepLengths(_ frames: Matrix, length: Int) -> [Double] {
+  (1..<max(1, frames.rows)).filter { $0 % length > 0 }.map { row in
+    var step = frames.rows(row..<row + 1)
+    step.add(-1, frames.rows(row - 1..<row))
+    return step.squaredNorm.squareRoot()
   }
 }

@@ -27,7 +27,34 @@ extension Generator {
     try refine(drafts(of: z, labels: labels))
   }
 
-  private func drafts(of z: Matrix, labels: [Int]?) throws -> [Draft] {
+  /// Real images as drafts: z is the mean of q(z|x), all else that of image i of the seed.
+  ///
+  /// - Parameter inverting: whether y_T is the one from which the sampler draws the image itself.
+  /// - Throws: ``UserError`` without a VAE unless inverting, and for a model with classes when those of
+  ///   the images are not known.
+  package func drafts(of images: ByteImages, inverting: Bool) throws -> [Draft] {
+    try check(count: images.count)
+    let numbers = Array(0..<images.count)
+    let asked = options.label.map { label in numbers.map { _ in label } }
+    // A VAE with classes reads an image as one of its own class, whatever it is to become.
+    let own = images.labels(numbers) ?? asked
+    guard own != nil || model.configuration.classes == 0 else {
+      throw UserError("the model is told the class of every image: give that of these with --label")
+    }
+    let vae = inverting ? model.vae : try vae()
+    let z = try vae.map { vae in
+      try inBatches(numbers) { places in
+        vae.encode(images.pixels(places), labels: own.map { own in places.map { own[$0] } }).mean
+      }
+    }
+    let drafts = drafts(numbers, z: z, labels: asked ?? own)
+    return inverting ? try invert(drafts, to: images.pixels(numbers)) : drafts
+  }
+
+  /// Drafts of given latents, z in row i with the noises of image i of the seed.
+  ///
+  /// - Parameter labels: of the images that they are of, where these are known.
+  package func drafts(of z: Matrix, labels: [Int]?) throws -> [Draft] {
     try check(count: z.rows)
     return drafts(Array(0..<z.rows), z: z, labels: labels)
   }

@@ -1,0 +1,31 @@
+import Formats
+import Neural
+
+extension Matrix {
+  /// The numbers of an NPY file, a row for each element of its first dimension.
+  ///
+  /// - Parameter shape: what each row must be.
+  /// - Throws: ``UserError`` or `FormatError`, naming the file and what was expected.
+  package init(array path: String, of shape: [Int]) throws {
+    let (tensor, _) = try NPY.decode(File.read(path), file: path)
+    guard let count = tensor.shape.first, count > 0, Array(tensor.shape.dropFirst()) == shape else {
+      let sizes = shape.map(String.init).joined(separator: ", ")
+      throw UserError("\(path): is of shape \(tensor.shape); expected [N, \(sizes)]")
+    }
+    self.init(count, shape.reduce(1, *), tensor.elements)
+    guard isFinite else { throw UserError("\(path): has numbers that are not finite") }
+  }
+
+  /// Writes an NPY file of float32, whole or not at all.
+  ///
+  /// - Parameter shape: of each row.
+  package func write(array path: String, of shape: [Int]) throws {
+    let tensor = Tensor(shape: [rows] + shape, elements: elements)
+    try File.writeAtomically(NPY.encode(tensor), to: path)
+  }
+}
+
+extension ImageShape {
+  /// Height, width and channels.
+  package var sizes: [Int] { [height, width, channels] }
+}

@@ -1,0 +1,105 @@
+import ArgumentParser
+import DiffuseVAE
+import Formats
+import Neural
+import SamplingArguments
+
+/// The options for what images are made of, where that is not drawn.
+struct MaterialArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      """
+      Encode and refine real images: dataset:7, that held-out image and those after it up to \
+      --count; a PNG file; an NPY file; or a folder of PNGs.
+      """, valueName: "images"))
+  var from: ImageSource?
+
+  @Flag(help: "Start from the x_T that leads back to the images of --from (ddim, eta 0).")
+  var invert = false
+
+  @Option(help: ArgumentHelp("Refine these latents: X.npy, [N, latent].", valueName: "path"))
+  var z: String?
+
+  @Option(
+    name: .customLong("xT"),
+    help: ArgumentHelp("Start from this noise: X.npy, [N, H, W, C].", valueName: "path"))
+  var xT: String?
+
+  @Option(help: ArgumentHelp("Write the latents to X.npy.", valueName: "path"))
+  var exportZ: String?
+
+  @Option(
+    name: .customLong("export-xT"),
+    help: ArgumentHelp("Write the noise that images start from to X.npy.", valueName: "path"))
+  var exportXT: String?
+
+  /// Whether z is not drawn.
+  var givesZ: Bool { from != nil || z != nil }
+
+  var isOfStageTwo: Bool { invert || xT != nil || exportXT != nil }
+
+  func validate() throws {
+    guard from == nil || z == nil else {
+      throw ValidationError("--from and --z both say what z is: give one of them")
+    }
+    guard !invert || from != nil && xT == nil else {
+      throw ValidationError("--invert finds the x_T of the images of --from; it takes no --xT")
+    }
+  }
+
+  /// Reads what is given.
+  ///
+  /// - Parameter count: how many images; nil for all that are given, or 64.
+  func read(for model: Model, count: Int?) throws -> Material {
+    let noise = try xT.map { try Matrix(array: $0, of: model.shape.sizes) }
+    let images = try from.map { try model.images($0, count: count) }
+    let latents = try z.map { try model.latents(file: $0) }
+    let count = count ?? images?.count ?? latents?.rows ?? noise?.rows ?? 64
+    for (path, given) in [(z, latents), (xT, noise)] {
+      guard let path, let given, given.rows < count else { continue }
+      throw UserError("\(path): is of \(given.rows) images; \(count) are to be drawn")
+    }
+    return Material(
+      count: count, images: images, latents: latents?.rows(0..<count), noise: noise)
+  }
+
+  /// Writes what the drafts are made of, as far as that is wanted.
+  func export(_ drafts: [Draft], shape: ImageShape) throws {
+    if let exportZ {
+      let z = drafts.compactMap(\.z)
+      guard let latent = z.first?.columns else {
+        throw UserError("formulation none has no VAE, and so no z to export")
+      }
+      try Matrix.stacked(z).write(array: exportZ, of: [latent])
+    }
+    if let exportXT {
+      try Matrix.stacked(drafts.map(\.start)).write(array: exportXT, of: shape.sizes)
+    }
+  }
+}
+
+/// What images are made of, as far as it is not drawn.
+struct Material {
+  let count: Int
+  let images: ByteImages?
+  /// `[count, latent]`
+  let latents: Matrix?
+  /// `[count or more, pixels]`
+  let noise: Matrix?
+
+  /// - Parameter inverting: whether to start from what leads back to the images.
+  func drafts(by generator: Generator, inverting: Bool) throws -> [Draft] {
+    var drafts =
+      if let images {
+        try generator.drafts(of: images, inverting: inverting)
+      } else if let latents {
+        try generator.drafts(of: latents, labels: nil)
+      } else {
+        try generator.drafts(count: count)
+      }
+    if let noise {
+      for place in drafts.indices { drafts[place].start = noise.rows(place..<place + 1) }
+    }
+    return drafts
+  }
+}

@@ -52,10 +52,14 @@ public enum Session {
     #endif
   }
 
-  /// Prints a line, at once even into a pipe.
-  public static func show(_ line: String) {
-    print(line)
-    fflush(nil)
+  /// Prints text, at once even into a pipe.
+  ///
+  /// - Throws: ``UserError`` when standard output does not take it.
+  public static func show(_ text: String, terminator: String = "\n") throws {
+    print(text, terminator: terminator)
+    guard fflush(nil) == 0 else {
+      throw UserError("standard output cannot be written (\(String(cString: strerror(errno))))")
+    }
   }
 
   /// One line on what the products run on. A kernel that the environment pins is named, since it

@@ -86,7 +86,7 @@ public struct EvaluationSession {
   ///   - show: takes lines of the table.
   public func evaluate(
     _ subject: EvaluationSubject, _ request: EvaluationRequest, folder: String?,
-    show: (String) -> Void
+    show: (String) throws -> Void
   ) throws {
     // A model of other images, or mistakes in the request, before anything is computed.
     if case .run(let run) = subject { try request.check(run, data) }
@@ -105,11 +105,11 @@ public struct EvaluationSession {
       likelihood: subject.run.flatMap { try likelihood($0, request) })
     logger.info("\(report.sentences)")
     if let likelihood = report.likelihood {
-      for line in [LikelihoodReport.heading] + likelihood.lines { show(line) }
+      for line in [LikelihoodReport.heading] + likelihood.lines { try show(line) }
     }
-    show(EvaluationReport.heading)
+    try show(EvaluationReport.heading)
     func add(_ row: EvaluationRow, _ images: ByteImages) throws {
-      show(row.line)
+      try show(row.line)
       try report.add(row, images, in: folder)
     }
     let test = test?.taking(request.count)

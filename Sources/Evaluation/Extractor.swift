@@ -14,7 +14,7 @@ public struct Extractor: Sendable {
   public struct Origin: Equatable, Sendable {
     /// The name of the data set.
     public let data: String
-    /// Of the training images and their labels; see ``Extractor/fingerprint(of:)``.
+    /// Of the training images and their labels; see `Dataset.fingerprint`.
     public let fingerprint: String
     public let classes: Int
     public let seed: UInt64

@@ -6,19 +6,9 @@ extension Extractor {
   /// Counts up when the network or its training changes: what was stored before is refused.
   static let version = "1"
 
-  /// A fingerprint of what an extractor is trained on: the size of the images, the training images
-  /// and their labels.
-  public static func fingerprint(of data: Dataset) -> String {
-    var fingerprint = Fingerprint()
-    fingerprint.add(Array("\(data.training.count)x\(data.shape)".utf8))
-    fingerprint.add(data.training.bytes)
-    fingerprint.add(data.training.labels ?? [])
-    return fingerprint.hexadecimal
-  }
-
   /// Where the extractor of a data set is kept: `NAME-FINGERPRINT.safetensors` in `folder`.
   public static func path(for data: Dataset, in folder: String) -> String {
-    path(data.name, fingerprint(of: data), folder)
+    path(data.name, data.fingerprint(), folder)
   }
 
   private static func path(_ name: String, _ fingerprint: String, _ folder: String) -> String {
@@ -51,7 +41,7 @@ extension Extractor {
   /// - Throws: `FormatError` when the file is damaged, or belongs to other data or to another
   ///   version of the program.
   public static func load(for data: Dataset, in folder: String) throws -> Extractor? {
-    let fingerprint = fingerprint(of: data)
+    let fingerprint = data.fingerprint()
     let path = path(data.name, fingerprint, folder)
     guard FileManager.default.fileExists(atPath: path) else { return nil }
     let file = try SafeTensors.read(path)

@@ -51,7 +51,7 @@ extension Extractor {
     }
 
     let origin = Origin(
-      data: data.name, fingerprint: fingerprint(of: data), classes: classes, seed: seed,
+      data: data.name, fingerprint: data.fingerprint(), classes: classes, seed: seed,
       accuracy: 0, isHeldOut: data.test?.labels != nil)
     var extractor = Extractor(trainer.network.averaged, shape: data.shape, origin: origin)
     let images = origin.isHeldOut ? data.test ?? data.training : data.training

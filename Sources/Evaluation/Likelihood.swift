@@ -39,13 +39,7 @@ public struct LikelihoodReport: Codable, Equatable, Sendable {
 
     init(exactly value: Double) { (self.value, error) = (value, nil) }
 
-    init(_ terms: [Double]) {
-      let n = Double(terms.count)
-      let mean = terms.reduce(0, +) / n
-      let squares = terms.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-      value = mean
-      error = terms.count > 1 ? (squares / (n * (n - 1))).squareRoot() : nil
-    }
+    init(_ terms: [Double]) { (value, error) = sampleMean(terms) }
   }
 
   /// One way to bound it.

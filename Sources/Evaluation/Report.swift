@@ -67,7 +67,7 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
   public let data: String
   /// What the features are.
   public let extractor: String
-  /// Of what the extractor was trained on, ``Extractor/fingerprint(of:)``; nil for random features.
+  /// Of what the extractor was trained on, see `Dataset.fingerprint`; nil for random features.
   public let fingerprint: String?
   /// The extractor's share of right answers; nil for random features.
   public let accuracy: Double?

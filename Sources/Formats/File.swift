@@ -100,6 +100,18 @@ public enum File {
     guard fsync(folder) == 0 || errno == EINVAL else { throw failure("synced", path) }
   }
 
+  /// Gives a folder, which must be on the same disk, the name `path`, where there is none or an empty
+  /// one: after a return that is on the disk.
+  ///
+  /// Throws `FormatError` if that cannot be done.
+  public static func move(folder: String, to path: String) throws {
+    guard rename(folder, path) == 0 else { throw failure("written", path) }
+    let above = open(split(path).folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard above >= 0 else { throw failure("synced", path) }
+    defer { close(above) }
+    guard fsync(above) == 0 || errno == EINVAL else { throw failure("synced", path) }
+  }
+
   /// Bytes of the machine's memory.
   public static var physicalMemory: Int {
     let pages = sysconf(Int32(_SC_PHYS_PAGES)).multipliedReportingOverflow(

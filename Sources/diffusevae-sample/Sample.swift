@@ -91,7 +91,7 @@ struct Sample: ParsableCommand {
     if let evaluations = generator.evaluations, evaluations != generator.steps.map(Double.init) {
       logger.info("\(evaluations.digits(1)) evaluations of the network for an image")
     }
-    print(path)
+    try Session.show(path)
   }
 }
 

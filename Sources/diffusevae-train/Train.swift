@@ -58,7 +58,7 @@ struct Train: ParsableCommand {
   var settings = false
 
   func run() throws {
-    if settings { return print(Configuration.reference, terminator: "") }
+    if settings { return try Session.show(Configuration.reference, terminator: "") }
     var request = TrainingRequest()
     request.configuration = config
     request.overrides = overrides
@@ -70,9 +70,8 @@ struct Train: ParsableCommand {
     let (known, configuration, data) = try request.resolve(threads: threads)
     let stages = try request.stages(of: configuration)
     if dryRun {
-      print(configuration.yaml)
-      print(try Estimate(configuration, data: data, stages: stages, threads: threads))
-      return
+      let estimate = try Estimate(configuration, data: data, stages: stages, threads: threads)
+      return try Session.show("\(configuration.yaml)\n\(estimate)")
     }
     let run = try request.begin(known, configuration)
     Interruption.install()
@@ -88,6 +87,6 @@ struct Train: ParsableCommand {
     } else {
       logger.info("go on with: \(run.resumption)")
     }
-    print(run.folder)
+    try Session.show(run.folder)
   }
 }

@@ -90,6 +90,6 @@ struct Interpolate: ParsableCommand {
       a frame is \((steps.reduce(0, +) / Double(steps.count)).digits(2)) from the one before it, \
       \((steps.max() ?? 0).digits(2)) at most (Euclidean distance of pixels)
       """)
-    print(path)
+    try Session.show(path)
   }
 }

@@ -171,22 +171,41 @@ import Testing
     #expect(none.status == 1 && none.errors.contains("its configuration says prior.kind normal"))
   }
 
-  @Test("Images of another size than stage one's are refused by stage two")
+  @Test("A run goes on with the images that it began with only")
   func otherImages() throws {
     let place = try Place()
     defer { place.remove() }
-    func write(side: UInt8) throws {
+    func write(side: UInt8, factor: Int = 7) throws {
       let header: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 60, 0, 0, 0, side, 0, 0, 0, side]
-      let pixels = (0..<60 * Int(side) * Int(side)).map { UInt8(truncatingIfNeeded: $0 * 7) }
+      let pixels = (0..<60 * Int(side) * Int(side)).map { UInt8(truncatingIfNeeded: $0 * factor) }
       try place.write(header + pixels, to: "set/train-images-idx3-ubyte")
     }
+    func refuse(_ sentence: String) throws {
+      let result = try place.run("diffusevae-train", "--resume", "a")
+      #expect(result.status == 1 && !result.crashed)
+      #expect(result.errors.contains(sentence), "\(result.errors)")
+    }
     try write(side: 4)
-    let set = ["--config", "small.yaml", "--name", "a", "--set", "data={set: s, folder: set}"]
+    let set = ["--config", "small.yaml", "--set", "data={set: s, folder: set}", "--name", "a"]
     #expect(try place.run("diffusevae-train", set + ["--stage", "vae"]).status == 0)
     try write(side: 5)
-    let result = try place.run("diffusevae-train", "--resume", "a")
-    #expect(result.status == 1 && !result.crashed)
-    #expect(result.errors.contains("not of the size that stage one was trained on"))
+    try refuse("not of the size that the run was trained on")
+    try write(side: 4, factor: 9)
+    try refuse("runs/a: was trained on other images or labels than those of s now")
+    // And from a checkpoint.
+    try write(side: 4)
+    let process = try place.start(
+      "diffusevae-train",
+      set.dropLast(2) + ["--set", "training.vae.steps=100000000", "--name", "b"])
+    for _ in 0..<1000 where !place.has("runs/b/metrics.jsonl") { usleep(10_000) }
+    kill(process.processIdentifier, SIGINT)
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 130)
+    try write(side: 4, factor: 9)
+    let result = try place.run("diffusevae-train", "--resume", "b")
+    #expect(result.errors.contains("runs/b/state/vae.safetensors: was trained on other images"))
+    try write(side: 4)
+    #expect(try place.run("diffusevae-train", "--resume", "a").status == 0)
   }
 
   @Test("A run is trained by one process at a time, and two new runs never share a folder")

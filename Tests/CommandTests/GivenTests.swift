@@ -87,6 +87,17 @@ import Testing
       "the same x_T", "interpolate", "--space", "both", "--through", "dataset:1", "dataset:2")
   }
 
+  @Test("A standard output that takes nothing is an error")
+  func fullOutput() throws {
+    let place = try trained()
+    defer { place.remove() }
+    let command = Place.command("diffusevae-sample")
+    let result = try place.shell(
+      "cd '\(place.folder)' && '\(command)' --count 1 --out a.png > /dev/full")
+    #expect(result.status == 1 && result.errors.contains("standard output cannot be written"))
+    #expect(place.has("a.png"))
+  }
+
   @Test("A path through images, latents and samples meets each of them")
   func path() throws {
     let place = try trained()

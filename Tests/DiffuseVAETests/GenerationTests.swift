@@ -221,6 +221,16 @@ import Testing
       let names = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/many").sorted()
       #expect(names == ["00000.png", "00001.png", "00002.png"])
       #expect(problem { try output.check(count: 3, shape: shape) }.contains("not empty"))
+      // Half a folder is none.
+      #expect(
+        problem {
+          try fillAtomically("\(folder)/half") { part in
+            try File.writeAtomically([1], to: "\(part)/a")
+            throw UserError("stop")
+          }
+        } == "stop")
+      let around = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+      #expect(around == ["a.npy", "many"])
       let first = try PNG.decode(File.read("\(folder)/many/00000.png"), file: "00000.png")
       #expect(first.bytes == [0, 64, 128, 191])
       #expect(problem { try ImageOutput("\(folder)/a.jpg") }.contains(".jpg is not known"))

@@ -16,7 +16,7 @@ import Testing
       let extractor = try Extractor.fit(on: data, seed: 7, steps: 3, threads: 2)
       let path = try extractor.save(in: folder)
       #expect(path == Extractor.path(for: data, in: folder))
-      let fingerprint = Extractor.fingerprint(of: data)
+      let fingerprint = data.fingerprint()
       #expect(path == "\(folder)/digits-\(fingerprint).safetensors")
       let stored = try #require(try Extractor.load(for: data, in: folder))
       #expect(stored.origin == extractor.origin)
@@ -35,12 +35,12 @@ import Testing
         tiny(2, 3, 1, labels: [0, 1, 2, 0], in: folder),
         tiny(2, 3, 3, labels: [0, 1, 2], in: folder),
       ]
-      #expect(Set(all.map { Extractor.fingerprint(of: $0) }).count == all.count)
+      #expect(Set(all.map { $0.fingerprint() }).count == all.count)
       // f = bytes of FNV-1a, by hand in Python:
       //   h = 0xcbf29ce484222325
       //   for x in b"3x2x3x1" + bytes([0] * 6 + [1] * 6 + [2] * 6) + bytes([0, 1, 2]):
       //       h = ((h ^ x) * 0x100000001b3) % 2**64
-      #expect(Extractor.fingerprint(of: all[0]) == "45ccf1e7085e303b")
+      #expect(all[0].fingerprint() == "45ccf1e7085e303b")
     }
   }
 

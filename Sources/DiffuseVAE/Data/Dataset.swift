@@ -54,6 +54,15 @@ public struct Dataset: Sendable {
     }
   }
 
+  /// Tells what is trained on apart: the size of the images, the training images and their labels.
+  package func fingerprint() -> String {
+    var fingerprint = Fingerprint()
+    fingerprint.add(Array("\(training.count)x\(shape)".utf8))
+    fingerprint.add(training.bytes)
+    fingerprint.add(training.labels ?? [])
+    return fingerprint.hexadecimal
+  }
+
   /// Memory that the images take.
   var bytes: Int { training.bytes.count + (test?.bytes.count ?? 0) }
 

@@ -17,6 +17,11 @@ public struct Model: Sendable {
   /// Of z.
   let prior: LatentPrior
   let process: DiffusionProcess
+  /// Of what its stages were trained on, as far as their files say; see `Dataset.fingerprint`.
+  let fingerprints: [String]
+
+  /// The name of that in the files.
+  static let fingerprintKey = "trained_on"
 
   /// Loads the averaged weights of a run.
   ///
@@ -74,6 +79,7 @@ public struct Model: Sendable {
     self.shape = shape
     self.process = process
     self.posteriorVariance = posteriorVariance
+    fingerprints = files.compactMap { $0.content.metadata[Self.fingerprintKey] }
     self.prior = try LatentPrior(of: run, configuration, prior)
     func file(_ stage: Stage) -> (path: String, content: SafeTensors)? {
       files.first { $0.stage == stage }.map { ($0.path, $0.content) }
@@ -132,6 +138,7 @@ public struct Model: Sendable {
     self.consistency = consistency?.prepared(training: false)
     self.posteriorVariance = posteriorVariance
     self.prior = prior
+    fingerprints = []
     process = try DiffusionProcess(configuration.diffusion)
   }
 }

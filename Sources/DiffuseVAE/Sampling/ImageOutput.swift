@@ -3,7 +3,7 @@ import Foundation
 import Neural
 
 /// Where images go, by the ending of a name: `.png`, one sheet; `.npy`, float32 `[N, H, W, C]` in
-/// [0, 1]; no ending, a folder with a PNG for each image.
+/// [0, 1]; no ending, a folder with a PNG for each image. Each appears whole or not at all.
 public enum ImageOutput: Sendable {
   case sheet(String)
   case array(String)
@@ -61,11 +61,16 @@ public enum ImageOutput: Sendable {
       {
         throw UserError("\(path): the folder is not empty")
       }
+      let current = URL(fileURLWithPath: FileManager.default.currentDirectoryPath)
+      guard
+        URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+          != current.resolvingSymlinksInPath().path
+      else { throw UserError("\(path): is the current folder; name one in it") }
       try makeFolder(path)
     }
   }
 
-  /// Writes the images; each file appears whole or not at all.
+  /// Writes the images.
   ///
   /// - Parameters:
   ///   - images: `[count, height·width·channels]` in [0, 1].
@@ -78,13 +83,15 @@ public enum ImageOutput: Sendable {
       try images.write(array: path, of: shape.sizes)
     case .folder(let path):
       let digits = max(5, String(images.rows - 1).count)
-      for index in 0..<images.rows {
-        let number = String(index)
-        let name = String(repeating: "0", count: digits - number.count) + number
-        let png = try PNG.encode(
-          width: shape.width, height: shape.height, channels: shape.channels,
-          bytes: images.rows(index..<index + 1).bytes)
-        try File.writeAtomically(png, to: "\(path)/\(name).png")
+      try fillAtomically(path) { folder in
+        for index in 0..<images.rows {
+          let number = String(index)
+          let name = String(repeating: "0", count: digits - number.count) + number
+          let png = try PNG.encode(
+            width: shape.width, height: shape.height, channels: shape.channels,
+            bytes: images.rows(index..<index + 1).bytes)
+          try File.writeAtomically(png, to: "\(folder)/\(name).png")
+        }
       }
     }
   }

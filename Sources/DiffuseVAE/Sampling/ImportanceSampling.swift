@@ -53,12 +53,9 @@ extension Model {
     guard values.allSatisfy(\.isFinite) else {
       throw UserError("the VAE's likelihood is not finite")
     }
-    let n = Double(values.count)
-    let mean = values.reduce(0, +) / n
-    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+    let (mean, error) = sampleMean(values)
     return ImportanceEstimate(
-      samples: samples, images: values.count, mean: mean,
-      error: values.count > 1 ? (squares / (n * (n - 1))).squareRoot() : nil, binarise: binarise)
+      samples: samples, images: values.count, mean: mean, error: error, binarise: binarise)
   }
 }
 

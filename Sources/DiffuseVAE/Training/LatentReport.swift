@@ -38,12 +38,8 @@ struct LatentReport: Codable, Equatable {
 
     /// - Parameter terms: of each image, one at least.
     init(terms: [Double]) {
-      let n = Double(terms.count)
-      let mean = terms.reduce(0, +) / n
-      let squares = terms.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
       images = terms.count
-      self.mean = mean
-      error = images > 1 ? (squares / (n * (n - 1))).squareRoot() : nil
+      (mean, error) = sampleMean(terms)
     }
   }
 

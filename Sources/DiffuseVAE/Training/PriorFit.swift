@@ -8,9 +8,9 @@ extension Training {
   /// - Returns: false when it was interrupted; a checkpoint is then written.
   func fitPrior() throws -> Bool {
     let model = try Model(of: run, needsDenoiser: false, prior: .normal)
-    guard let vae = model.vae, model.shape == data.shape else {
-      throw UserError(
-        "\(data.name): images are \(data.shape), not of the size that stage one was trained on")
+    try check(model)
+    guard let vae = model.vae else {
+      throw UserError("\(run.folder): has no VAE to fit a prior to")
     }
     guard configuration.prior.kind == .mixture else { return try trainLatentDiffusion(vae) }
     return try fitMixture(vae)
@@ -62,11 +62,7 @@ extension Training {
       LatentReport(
         posteriors, fromPrior: divergence(posteriors, 2),
         testFromPrior: test.map { divergence($0, 1) }, levels: levels(of: vae, posteriors)))
-    let metadata = [
-      "part": Stage.prior.rawValue, "image": data.shape.description,
-      "configuration": configuration.yaml,
-    ]
-    try mixture.file(metadata: metadata).write(to: run.weightsFile(.prior))
+    try mixture.file(metadata: metadata(.prior)).write(to: run.weightsFile(.prior))
     return true
   }
 

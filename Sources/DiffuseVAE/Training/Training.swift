@@ -8,6 +8,7 @@ public struct Training {
   public let run: Run
   let configuration: Configuration
   let data: Dataset
+  private let fingerprint: String
   let threads: Int
   let logger: Logger
 
@@ -17,6 +18,7 @@ public struct Training {
     self.run = run
     self.configuration = configuration
     self.data = data
+    fingerprint = data.fingerprint()
     self.threads = threads
     self.logger = logger
   }
@@ -62,10 +64,7 @@ public struct Training {
 
   private func trainDenoiser<Network: ConfiguredDenoiser>(_: Network.Type) throws -> Bool {
     let first = configuration.hasVAE ? try Model(of: run, needsDenoiser: false) : nil
-    guard first == nil || first?.shape == data.shape else {
-      throw UserError(
-        "\(data.name): images are \(data.shape), not of the size that stage one was trained on")
-    }
+    if let first { try check(first) }
     let vae = first?.vae
     let objective = try DiffusionObjective<Network>(configuration, vae: vae)
     var trainer = try trainer(
@@ -92,9 +91,9 @@ public struct Training {
 
   private func trainConsistency<Network: ConfiguredDenoiser>(_: Network.Type) throws -> Bool {
     let whole = try Model(of: run)
-    guard whole.shape == data.shape, let teacher = whole.denoiser as? Network else {
-      throw UserError(
-        "\(data.name): images are \(data.shape), not of the size that stage two was trained on")
+    try check(whole)
+    guard let teacher = whole.denoiser as? Network else {
+      throw UserError("\(run.folder): has no stage two to make a consistency model of")
     }
     let settings = configuration.consistency
     let objective = try ConsistencyObjective(
@@ -117,8 +116,10 @@ public struct Training {
     var (objective, step) = (objective, 0)
     let path = run.stateFile(stage)
     if run.has(path) {
+      let file = try SafeTensors.read(path)
+      try check(trainedOn: [file.metadata[Model.fingerprintKey]].compactMap { $0 }, path)
       step = try Weights.decodeState(
-        SafeTensors.read(path), into: &network, &objective.memory, configuration: configuration,
+        file, into: &network, &objective.memory, configuration: configuration,
         path: path)
       logger.info("\(stage.title): going on from step \(step)")
     }
@@ -194,11 +195,40 @@ public struct Training {
     return step * grids / total > (step - 1) * grids / total
   }
 
+  /// Refuses to go on from a finished stage with other images than it was trained on.
+  func check(_ model: Model) throws {
+    guard model.shape == data.shape else {
+      throw UserError(
+        "\(data.name): images are \(data.shape), not of the size that the run was trained on")
+    }
+    try check(trainedOn: model.fingerprints, run.folder)
+  }
+
+  /// - Parameter fingerprints: none where an older version has trained.
+  private func check(trainedOn fingerprints: [String], _ path: String) throws {
+    guard fingerprints.allSatisfy({ $0 == fingerprint }) else {
+      throw UserError(
+        """
+        \(path): was trained on other images or labels than those of \(data.name) now: put those \
+        back, or train a new run
+        """)
+    }
+  }
+
+  /// What the file of a stage says of it.
+  func metadata(_ stage: Stage) -> [String: String] {
+    [
+      "part": stage.rawValue, "image": data.shape.description, "configuration": configuration.yaml,
+      Model.fingerprintKey: fingerprint,
+    ]
+  }
+
   private func checkpoint(_ trainer: Trainer<some Objective>, _ stage: Stage) throws {
-    try Weights.state(
+    var state = Weights.state(
       of: trainer.network, memory: trainer.objective.memory, step: trainer.step,
-      configuration: configuration
-    ).write(to: run.stateFile(stage))
+      configuration: configuration)
+    state.metadata[Model.fingerprintKey] = fingerprint
+    try state.write(to: run.stateFile(stage))
   }
 
   /// Writes the stage's weights, says what it came to, and drops its state.
@@ -221,10 +251,8 @@ public struct Training {
         }
       logger.info("\(stage.title): \(report)")
     }
-    let metadata = [
-      "part": stage.rawValue, "image": data.shape.description, "step": String(trainer.step),
-      "configuration": configuration.yaml,
-    ]
+    var metadata = metadata(stage)
+    metadata["step"] = String(trainer.step)
     try Weights.file(of: trainer.network.averaged, constants, metadata: metadata)
       .write(to: run.weightsFile(stage))
     try run.removeState(stage)

@@ -147,12 +147,7 @@ extension Reference {
 extension ByteImages {
   /// At most `count` of the images, spread evenly.
   func taking(_ count: Int) -> ByteImages {
-    let (size, numbers) = (height * width * channels, spread(count))
-    let bytes = numbers.flatMap { self.bytes[$0 * size..<($0 + 1) * size] }
-    var taken = ByteImages(
-      count: numbers.count, height: height, width: width, channels: channels, bytes: bytes)
-    taken.labels = labels.map { labels in numbers.map { labels[$0] } }
-    return taken
+    chosen(spread(count))
   }
 
   /// Numbers in [0, 1] as bytes, as they would be saved.

@@ -55,7 +55,7 @@ private func covarianceTile(
 
 extension Matrix {
   /// The mean of the rows, summed in double precision: `[columns]`.
-  var columnMeans: [Double] {
+  package var columnMeans: [Double] {
     let width = columns
     var means = [Double](repeating: 0, count: width)
     var sum = means.mutableSpan

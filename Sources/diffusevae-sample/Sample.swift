@@ -17,6 +17,7 @@ struct Sample: ParsableCommand {
   @OptionGroup var common: SamplingArguments
   @OptionGroup var sampler: SamplerArguments
   @OptionGroup var material: MaterialArguments
+  @OptionGroup var change: ChangeArguments
 
   @Option(
     parsing: .unconditional,
@@ -53,6 +54,9 @@ struct Sample: ParsableCommand {
     guard count.map((1...1_000_000).contains) ?? true else {
       throw ValidationError("--count is \(count ?? 0); it must be in 1...1000000")
     }
+    guard change.noiseTemperature == 1 || material.xT == nil && !material.invert else {
+      throw ValidationError("--noise-temperature is for noise that is drawn, not given or found")
+    }
     guard !material.givesZ || common.prior == nil && temperature == 1 else {
       throw ValidationError("--prior and --temperature are for z that is drawn, not given")
     }
@@ -70,11 +74,14 @@ struct Sample: ParsableCommand {
     let path = out ?? "\(run.folder)/samples.png"
     let output = try ImageOutput(path)
     options.temperature = temperature
+    options.noiseTemperature = change.noiseTemperature
     options.batch = batch
     let generator = try Generator(model, options)
     let given = try material.read(for: model, count: count)
     try output.check(count: given.count, shape: model.shape)
-    let drafts = try given.drafts(by: generator, inverting: material.invert)
+    let drafts = try change.apply(
+      to: given.drafts(by: generator, inverting: material.invert), model,
+      threads: common.chosen.threads)
     try material.export(drafts, shape: model.shape)
     let images =
       stage == .vae ? try generator.reconstructions(drafts) : try generator.refine(drafts)

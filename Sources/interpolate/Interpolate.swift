@@ -47,6 +47,15 @@ struct Interpolate: ParsableCommand {
       """, valueName: "image"))
   var through: [Anchor] = []
 
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      """
+      Move these latents alone, a path for each, from -3 to 3 deviations of N(0, 1); of the first image \
+      of --through, or of the seed.
+      """, valueName: "latent"))
+  var traverse: [Int] = []
+
   @Flag(help: "Start real images from the x_T that leads back to them (ddim, eta 0).")
   var invert = false
 
@@ -64,6 +73,16 @@ struct Interpolate: ParsableCommand {
       throw ValidationError(
         "--rows of files alone would all be the same: name a sample or a dataset image")
     }
+    guard
+      traverse.isEmpty
+        || space == .z && rows == nil && through.count < 2 && traverse.count <= 1000
+    else {
+      throw ValidationError(
+        """
+        --traverse is for --space z and takes one image of --through and no --rows: it has a path for \
+        each latent, 1000 at most
+        """)
+    }
     guard !invert || through.contains(where: \.isImage) else {
       throw ValidationError("--invert is for real images in --through")
     }
@@ -76,10 +95,7 @@ struct Interpolate: ParsableCommand {
     let output = try ImageOutput(path)
     let generator = try Generator(model, options)
     let interpolation = try Interpolation(space, mode: mode, frames: frames)
-    let paths =
-      through.isEmpty
-      ? try generator.pairs(rows ?? 4)
-      : try generator.paths(rows ?? 1, through: through, inverting: invert)
+    let paths = try paths(generator)
     let length = interpolation.length(through: paths[0].count)
     try output.check(count: 2 * paths.count * length, shape: model.shape, columns: length)
     let images = try generator.interpolate(interpolation, through: paths)
@@ -91,5 +107,15 @@ struct Interpolate: ParsableCommand {
       \((steps.max() ?? 0).digits(2)) at most (Euclidean distance of pixels)
       """)
     try Session.show(path)
+  }
+
+  private func paths(_ generator: Generator) throws -> [[Draft]] {
+    if !traverse.isEmpty {
+      return try generator.traversals(
+        of: through.first ?? .sample(0), latents: traverse, inverting: invert)
+    }
+    return through.isEmpty
+      ? try generator.pairs(rows ?? 4)
+      : try generator.paths(rows ?? 1, through: through, inverting: invert)
   }
 }

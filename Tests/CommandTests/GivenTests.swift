@@ -87,6 +87,32 @@ import Testing
       "the same x_T", "interpolate", "--space", "both", "--through", "dataset:1", "dataset:2")
   }
 
+  @Test("Latents are moved by classes, a probe and files; what is shared is the same")
+  func changes() throws {
+    let place = try trained()
+    defer { place.remove() }
+    func latents(_ arguments: String...) throws -> [UInt8] {
+      let result = try place.run(
+        "diffusevae-sample", arguments + ["--count", "2", "--out", "a", "--export-z", "z.npy"])
+      try #require(result.status == 0, "\(result.errors)")
+      try FileManager.default.removeItem(atPath: place.folder + "/a")
+      return Array(try place.read("z.npy").dropFirst(128))
+    }
+    let plain = try latents()
+    #expect(try latents("--plus", "class:3", "--minus", "class:3") == plain)
+    #expect(try latents("--plus", "class:3", "--minus", "class:5") != plain)
+    #expect(try latents("--plus", "class:3", "--strength", "0") == plain)
+    #expect(try latents("--probe", "4", "--strength", "2") != plain)
+    #expect(try latents("--from", "class:8") != plain)
+    let shared = try latents("--share", "z")
+    #expect(shared == Array(plain[..<16]) + Array(plain[..<16]))
+    #expect(try latents("--share", "xT", "--noise-temperature", "0.5") == plain)
+    let path = try place.run(
+      "interpolate", "--space", "z", "--traverse", "0", "3", "--frames", "3", "--out", "b")
+    #expect(path.status == 0, "\(path.errors)")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: place.folder + "/b").count == 6)
+  }
+
   @Test("A standard output that takes nothing is an error")
   func fullOutput() throws {
     let place = try trained()

@@ -156,6 +156,12 @@ import Testing
     (["interpolate", "--space", "z", "--through", "sample:1", "--invert"], "for real images"),
     (["diffusevae-sample", "--from", "dataset:1", "--z", "z.npy"], "give one of them"),
     (["diffusevae-sample", "--invert"], "the images of --from"),
+    (["diffusevae-sample", "--strength", "2"], "is of --plus, --minus or --probe"),
+    (["diffusevae-sample", "--plus", "class:x"], "class:x"),
+    (
+      ["diffusevae-sample", "--xT", "a.npy", "--noise-temperature", "2"], "for noise that is drawn"
+    ),
+    (["interpolate", "--space", "xT", "--traverse", "1"], "--traverse is for --space z"),
     (["diffusevae-sample", "--from", "a.png", "--prior", "normal"], "for z that is drawn"),
     (["diffusevae-sample", "--stage", "vae", "--xT", "a.npy"], "it has no x_T"),
   ]

@@ -19,7 +19,8 @@ import Testing
       #expect(
         frames.rows(7 * pair..<7 * pair + 1) == (try generator.images(2 * pair..<2 * pair + 1)))
       let last = Draft(
-        z: space == .xT ? a.z : b.z, start: space == .z ? a.start : b.start, noise: a.noise)
+        z: space == .xT ? a.z : b.z, start: space == .z ? a.start : b.start, noise: a.noise,
+        number: a.number)
       #expect(frames.rows(7 * pair + 6..<7 * pair + 7) == (try generator.refine([last])))
     }
   }

@@ -120,6 +120,16 @@ extension ByteImages {
     return slice
   }
 
+  /// Images by their numbers.
+  package func chosen(_ numbers: [Int]) -> ByteImages {
+    let size = height * width * channels
+    var chosen = ByteImages(
+      count: numbers.count, height: height, width: width, channels: channels,
+      bytes: numbers.flatMap { bytes[$0 * size..<($0 + 1) * size] })
+    chosen.labels = labels.map { labels in numbers.map { labels[$0] } }
+    return chosen
+  }
+
   /// The numbers of `count` of the images, or of all if there are fewer, spread evenly: a set may
   /// be sorted by its labels.
   package func spread(_ count: Int) -> [Int] {

@@ -5,40 +5,60 @@ import Neural
 public enum ImageSource: Equatable, Sendable {
   /// `dataset:7`: an image of the model's data set, a held-out one where the set has any.
   case dataset(first: Int)
+  /// `class:3`: the training images of a class.
+  case label(Int)
   /// A PNG file, an NPY file, or a folder of PNG files.
   case files(String)
 
-  /// Nil for an empty name and for `dataset:` without the number of an image.
+  /// Nil for an empty name, and for `dataset:` or `class:` without a number from 0 up.
   public init?(_ text: String) {
-    let prefix = "dataset:"
-    guard text.hasPrefix(prefix) else {
+    let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    let number = parts.count == 2 ? Int(parts[1]).flatMap { $0 >= 0 ? $0 : nil } : nil
+    switch (parts[0], number) {
+    case ("dataset", let first?): self = .dataset(first: first)
+    case ("class", let label?): self = .label(label)
+    case ("dataset", nil) where parts.count == 2, ("class", nil) where parts.count == 2: return nil
+    default:
       guard !text.isEmpty else { return nil }
       self = .files(text)
-      return
     }
-    guard let first = Int(text.dropFirst(prefix.count)), first >= 0 else { return nil }
-    self = .dataset(first: first)
   }
 }
 
 extension Model {
   /// Images that are there, of the model's size, with labels where these are known.
   ///
-  /// - Parameter count: how many; nil for one of the data set, or all of the files.
+  /// - Parameter count: how many; nil for one of the data set, and for all of a class or of files.
   /// - Throws: ``UserError`` or `FormatError` when there are not so many, or they are of another size.
   package func images(_ source: ImageSource, count: Int? = nil) throws -> ByteImages {
     switch source {
     case .dataset(let first):
-      let data = try Dataset(configuration.data)
-      guard data.shape == shape else {
-        throw UserError("\(data.name): images are \(data.shape), the run's are \(shape)")
-      }
-      try configuration.checkLabels(data)
+      let data = try dataset()
       return try slice(data.test ?? data.training, first, count ?? 1, of: data.name)
+    case .label(let label):
+      let data = try dataset()
+      guard let labels = data.training.labels else { throw UserError("\(data.name) has no labels") }
+      let images = data.training.chosen(labels.indices.filter { Int(labels[$0]) == label })
+      guard images.count > 0 else {
+        throw UserError("\(data.name) has no training image of class \(label)")
+      }
+      return try slice(images, 0, count ?? images.count, of: "\(data.name), class \(label)")
     case .files(let path):
       let images = try ByteImages(files: path, shape: shape, counts: 1...1_000_000)
       return try slice(images, 0, count ?? images.count, of: path)
     }
+  }
+
+  /// The data set of the run.
+  ///
+  /// - Throws: `FormatError` or ``UserError`` when it is not there, or not of the model's kind.
+  package func dataset() throws -> Dataset {
+    let data = try Dataset(configuration.data)
+    guard data.shape == shape else {
+      throw UserError("\(data.name): images are \(data.shape), the run's are \(shape)")
+    }
+    try configuration.checkLabels(data)
+    return data
   }
 
   private func slice(

@@ -19,6 +19,7 @@ public enum Anchor: Equatable, Sendable {
       self = .latents(String(text.dropFirst(2)))
     } else {
       guard let source = ImageSource(text) else { return nil }
+      if case .label = source { return nil }
       self = .images(source)
     }
   }
@@ -29,7 +30,7 @@ public enum Anchor: Equatable, Sendable {
   package var isNumbered: Bool {
     switch self {
     case .sample, .images(.dataset): true
-    case .images(.files), .latents: false
+    case .images, .latents: false
     }
   }
 }
@@ -75,6 +76,26 @@ extension Generator {
       paths[path][0].label = labels[path].first ?? paths[path][0].label
     }
     return paths
+  }
+
+  /// Paths that move one latent of the anchor's first image each, from -3 to 3.
+  ///
+  /// - Throws: ``UserError`` for a number that no latent has.
+  package func traversals(
+    of anchor: Anchor, latents: [Int], inverting: Bool
+  ) throws -> [[Draft]] {
+    let first = try drafts(of: anchor, paths: 1, inverting: inverting).drafts[0]
+    guard let z = first.z else { throw UserError("formulation none has no VAE, and so no z") }
+    return try latents.map { latent in
+      guard (0..<z.columns).contains(latent) else {
+        throw UserError("there is no latent \(latent); z has 0...\(z.columns - 1)")
+      }
+      return [Float(-3), 3].map { value in
+        var draft = first
+        draft.z?[0, latent] = value
+        return draft
+      }
+    }
   }
 
   /// What an anchor stands for: a draft for each path if it is numbered, else one for each of its

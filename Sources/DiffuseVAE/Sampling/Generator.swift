@@ -9,6 +9,8 @@ public struct SamplingOptions: Sendable {
   /// Scales how far z lies from the mean of its prior: of the component it is drawn from, if that
   /// is a mixture.
   public var temperature = 1.0
+  /// Scales y_T, the noise that an image starts from.
+  public var noiseTemperature = 1.0
   /// The class that is asked for, of a model that has classes; nil to ask for all in turn, image i
   /// for i modulo their number.
   public var label: Int?
@@ -39,6 +41,8 @@ package struct Draft: Sendable {
   var label = 0
   /// The address of the noise that stochastic samplers add.
   var noise: Int
+  /// Decides its row in a batch: products may round differently in every row.
+  var number: Int
 }
 
 /// Draws images from a model. Image `i` of a seed is the same image, whatever else is drawn.
@@ -78,8 +82,12 @@ public struct Generator: Sendable {
     guard !options.settings.choosesVariance || model.process.variances != nil else {
       throw Batch.choosesNoVariance
     }
-    guard options.temperature.isFinite, options.temperature >= 0 else {
-      throw UserError("temperature is \(options.temperature); it must be a number from 0 up")
+    for (name, value) in [
+      ("temperature", options.temperature), ("noise temperature", options.noiseTemperature),
+    ] {
+      guard value.isFinite, value >= 0 else {
+        throw UserError("\(name) is \(value); it must be a number from 0 up")
+      }
     }
     guard options.temperature == 1 || model.vae != nil else {
       throw UserError("temperature is of z, and formulation none has no VAE")
@@ -175,11 +183,15 @@ public struct Generator: Sendable {
   /// - Parameter labels: theirs, if not those that the options say.
   func drafts(_ indices: [Int], z: Matrix?, labels: [Int]? = nil) -> [Draft] {
     let starts = RandomStream(seed: options.seed, purpose: .start)
+    func start(_ index: Int) -> Matrix {
+      let noise = starts.normal(rows: [index], columns: model.shape.count)
+      return options.noiseTemperature == 1
+        ? noise : noise.affine(Float(options.noiseTemperature), 0)
+    }
     return indices.enumerated().map { place, index in
       Draft(
         z: z?.rows(place..<place + 1),
-        start: starts.normal(rows: [index], columns: model.shape.count),
-        label: labels?[place] ?? label(index), noise: index)
+        start: start(index), label: labels?[place] ?? label(index), noise: index, number: index)
     }
   }
 
@@ -188,7 +200,7 @@ public struct Generator: Sendable {
     guard let vae = model.vae else {
       throw UserError("formulation none has no VAE and no reconstructions")
     }
-    return try inBatches(drafts.map(\.noise)) { places in
+    return try inBatches(drafts.map(\.number)) { places in
       let images = vae.decode(
         .stacked(places.compactMap { drafts[$0].z }), labels: places.map { drafts[$0].label })
       guard images.isFinite else { throw UserError("the VAE's output is not finite") }
@@ -200,7 +212,7 @@ public struct Generator: Sendable {
   ///
   /// - Returns: `[drafts, pixels]` in [0, 1].
   package func refine(_ drafts: [Draft]) throws -> Matrix {
-    try inBatches(drafts.map(\.noise)) { places in
+    try inBatches(drafts.map(\.number)) { places in
       let batch = try batch(places.map { drafts[$0] })
       let y0 = try options.settings.draw(
         from: batch.start, through: levels, level: model.process.schedule.level(noiseShare:),

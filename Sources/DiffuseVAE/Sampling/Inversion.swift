@@ -14,7 +14,7 @@ extension Generator {
     guard options.sampler == .ddim, options.eta == 0 else {
       throw UserError("only the sampler ddim with eta 0 is inverted")
     }
-    let starts = try inBatches(drafts.map(\.noise)) { places in
+    let starts = try inBatches(drafts.map(\.number)) { places in
       let batch = try batch(places.map { drafts[$0] })
       let y0 = model.process.formulation.chain(
         fromImage: images.rows(at: places).affine(2, -1), batch.known.reconstruction)

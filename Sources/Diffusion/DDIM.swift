@@ -48,7 +48,9 @@ public func ddimCoefficients(
 /// That error is each step's own: it asks the denoiser for the sample that the sampler came to, and
 /// not for the one that it came from. A refinement asks for the latter as far as it is known, sees
 /// where the step would have led, and corrects by what is missing, over `∂x'/∂x` of data with unit
-/// variance, `α α' + σ σ'`: a Newton step that is exact for such data and a contraction for others.
+/// variance, `α α' + σ σ'`: a Newton step that is exact for such data, and a contraction where
+/// `∂x'/∂x` of others is less than twice that. Steps too long to trust it, over two thirds of the way
+/// from data to noise in the angle `atan(σ/α)`, are not refined.
 ///
 /// - Parameters:
 ///   - levels: those of the sampler, from noise to data: they are walked backwards.
@@ -64,8 +66,9 @@ public func ddimInversion<V: Vector>(
     let x0 = next.variance == 0 ? x : try denoise(x, next)
     x = Transition(deterministicFrom: next, to: level)(x, x0)
     let step = Transition(deterministicFrom: level, to: next)
-    let slope = step.original * level.alpha + step.current
-    for _ in 0..<refinements {
+    // The cosine of the angle between the two levels.
+    let slope = level.alpha * next.alpha + level.sigma * next.sigma
+    for _ in 0..<(slope > 0.5 ? max(0, refinements) : 0) {
       let reached = step(x, try denoise(x, level))
       x = .combine(1, x, 1 / slope, target, -1 / slope, reached)
     }

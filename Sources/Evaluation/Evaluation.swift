@@ -16,6 +16,9 @@ public struct EvaluationRow: Codable, Equatable, Sendable {
   /// Wall time of making the whole row with all threads, over ``count``; nil for images that were
   /// there.
   public let secondsPerImage: Double?
+  /// Of edited images: how far pixels are from the image before the edit, over how far they are in
+  /// another image of the class that it is moved to; nil of others.
+  public var moved: Double?
   public let scores: Scores
 }
 
@@ -34,6 +37,8 @@ public struct EvaluationRequest: Sendable {
   public var refines = true
   /// Whether also to score reconstructions, refined ones too, and what the VAE alone draws.
   public var showsVAE = true
+  /// Strengths by which test images are moved to another class in z, to see what becomes of them.
+  public var edits: [Double] = []
   /// Samples of z for each test image by which their likelihood is estimated; nil not to.
   public var importance: Int?
   /// Nil for none.
@@ -60,6 +65,7 @@ public struct EvaluationRequest: Sendable {
         try generator(model, steps: entry.steps).check(count: entry.count ?? count)
       }
       try generator(model, steps: options.steps).check(count: count)
+      try checkEdits(model, data)
       guard importance == nil || model.vae != nil && data.test != nil else {
         throw UserError(
           "a likelihood takes a VAE and test images, and \(model.vae == nil ? run.name : data.name) "
@@ -98,7 +104,8 @@ extension Reference {
       of: run, needsDenoiser: request.refines, prior: request.priors.first)
     func record(
       _ name: String, by generator: Generator? = nil, count: Int? = nil,
-      labels: (Int) -> [Int]?, _ make: (Int) throws -> Matrix
+      labels: (Int) -> [Int]?, moved: ((Matrix) -> Double)? = nil,
+      _ make: (Int) throws -> Matrix
     ) throws {
       let count = count ?? request.count
       let clock = ContinuousClock()
@@ -111,7 +118,7 @@ extension Reference {
       let row = EvaluationRow(
         images: name, count: images.count, steps: generator?.steps,
         evaluations: generator?.evaluations, secondsPerImage: seconds / Double(images.count),
-        scores: try scores(of: images))
+        moved: moved?(pixels), scores: try scores(of: images))
       try each(row, images)
     }
     let generator = try request.generator(model, steps: request.options.steps)
@@ -123,6 +130,17 @@ extension Reference {
       if request.refines {
         try record("reconstructions, refined", by: generator, labels: { _ in labels }) { _ in
           try generator.images(of: z, labels: labels)
+        }
+      }
+    }
+    if !request.edits.isEmpty, let test, let classes = extractor.origin?.classes {
+      let edits = try Edits(of: test, model, generator, classes: classes, threads: threads)
+      for strength in request.edits {
+        for kind in Edits.Kind.allCases {
+          try record(
+            "moved to a class, \(kind.rawValue) × \(strength)", by: generator,
+            labels: { _ in edits.targets }, moved: edits.moved
+          ) { _ in try generator.refine(edits.drafts(kind, strength: strength)) }
         }
       }
     }

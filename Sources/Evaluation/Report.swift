@@ -28,6 +28,8 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     public let guidance: Double?
     /// Where it guides; nil for everywhere.
     public let guidanceInterval: [Double]?
+    /// What x̂0 suffers before it is refined; nil for nothing.
+    public let corruption: String?
 
     init(_ options: SamplingOptions) {
       func own<Value>(_ name: String, _ value: Value) -> Value? {
@@ -47,6 +49,7 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
       let interval = [options.guidanceFrom, options.guidanceTo]
       guidance = options.guidanceWeight == 0 ? nil : options.guidanceWeight
       guidanceInterval = guidance == nil || interval == [0, 1] ? nil : interval
+      corruption = options.corruption?.description
     }
 
     /// Each setting and its value.
@@ -56,6 +59,7 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
         ("corrections", corrections), ("snr", snr), ("step size", stepSize),
         ("tolerance", tolerance), ("spacing", spacing),
         ("guidance", guidance), ("within", guidanceInterval.map { "\($0[0])…\($0[1])" }),
+        ("x̂0 damaged by", corruption),
       ]
       let given = settings.compactMap { name, value in value.map { "\(name) \($0)" } }
       return ([sampler] + given).joined(separator: ", ")
@@ -189,14 +193,15 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     and the training images'. Inception: an inception-style score by this data set's own \
     classifier. Labels: the share of images that the classifier takes for what they are, or were asked \
     to be. s/image: wall time of making the whole row with all threads, over its images. \
-    Evals: how often the second stage's network was asked for an image, on average.
+    Evals: how often the second stage's network was asked for an image, on average. Moved: how far \
+    edited images are from what they were, over how far another image of that class is.
     """
 
   /// The columns of the table, with the widths that they have on a terminal.
   fileprivate static let columns: [Column] = [
     ("images", 30), ("steps", 5), ("count", 6), ("Fréchet", 8), ("pixels", 7),
     ("kernel (95 %)", 25), ("precision", 9), ("recall", 6), ("classes", 7),
-    ("inception", 9), ("labels", 6), ("s/image", 8), ("evals", 6),
+    ("inception", 9), ("labels", 6), ("s/image", 8), ("evals", 6), ("moved", 6),
   ]
 
   /// The first line of the table.
@@ -214,7 +219,7 @@ extension EvaluationRow {
       s.precision.digits(3), s.recall.digits(3), s.classDistance?.digits(3) ?? "–",
       s.inceptionScore?.digits(2) ?? "–", s.labels?.digits(3) ?? "–",
       secondsPerImage?.digits(5) ?? "",
-      evaluations?.digits(1) ?? "",
+      evaluations?.digits(1) ?? "", moved?.digits(3) ?? "",
     ])
   }
 

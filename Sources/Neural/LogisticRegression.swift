@@ -58,7 +58,7 @@ public struct LogisticRegression: Sendable {
       let step = (0..<n).map { i in
         (0..<n).reduce(0) { $0 + inverse[max(i, $1) * n + min(i, $1)] * gradient[$1] }
       }
-      // Half of what the step gains if the objective were quadratic.
+      // What the whole step gains if the objective is quadratic.
       let gain = zip(gradient, step).reduce(0) { $0 + $1.0 * $1.1 } / 2
       guard gain > 1e-13 * Double(points.count) else { break }
       var share = 1.0

@@ -43,6 +43,8 @@ public struct RandomStream: Sendable {
     case testBed = 24
     /// What is withheld of the condition in training.
     case withholding = 25
+    /// Damage done to x̂0 on purpose.
+    case corruption = 26
   }
 
   private let key: (UInt32, UInt32)

@@ -2,6 +2,9 @@ import ArgumentParser
 import DiffuseVAE
 
 extension PriorSettings.Kind: ExpressibleByArgument {}
+extension Corruption: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+}
 
 /// The options of every command that looks at a run.
 public struct RunArguments: ParsableArguments {

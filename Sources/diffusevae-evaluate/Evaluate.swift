@@ -57,6 +57,21 @@ struct Evaluate: ParsableCommand {
   var prior: [PriorSettings.Kind] = []
 
   @Option(
+    help: ArgumentHelp(
+      "Damage x̂0 before it is refined, like blur:3; see diffusevae-sample.",
+      valueName: "kind:level"))
+  var corrupt: Corruption?
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      """
+      Move test images to another class in z by so many times the difference of the classes' mean \
+      latents, and of their probes: how many arrive, and how far their pixels move.
+      """, valueName: "strength"))
+  var edits: [Double] = []
+
+  @Option(
     help: """
       What to measure: the VAE alone, which need be all there is; refined images of new latents \
       alone; or all.
@@ -93,12 +108,13 @@ struct Evaluate: ParsableCommand {
     var request = EvaluationRequest(
       configuration, count: count ?? session.count(of: subject), threads: chosen.threads)
     request.options.seed = chosen.seed
+    request.options.corruption = corrupt
     try sampler.apply(to: &request.options)
     try SamplerArguments.checkSteps(isGiven: steps != nil, request.options)
     request.steps = steps ?? request.steps
     request.priors = prior.isEmpty ? request.priors : prior
     (request.refines, request.showsVAE) = (stage != .vae, stage != .refined)
-    request.importance = importance
+    (request.importance, request.edits) = (importance, edits)
     request.likelihood = likelihoods.request(chosen)
     let folder = out ?? (samples == nil ? run.map { "\($0.folder)/evaluation" } : nil)
     try session.evaluate(subject, request, folder: folder) { try Session.show($0) }

@@ -27,11 +27,13 @@ extension Evaluate {
     guard config == nil || likelihoods.isEmpty else {
       throw ValidationError("--likelihood is of a run, not of a --config")
     }
-    guard samples == nil && config == nil || stage == .all && importance == nil else {
-      throw ValidationError("--stage and --importance are for a run")
-    }
+    guard samples == nil && config == nil || stage == .all && importance == nil && corrupt == nil
+    else { throw ValidationError("--stage, --importance and --corrupt are for a run") }
     guard stage != .vae || steps == nil && sampler.isEmpty && likelihoods.isEmpty else {
       throw ValidationError("--stage vae takes no --steps, no sampler and no --likelihood")
+    }
+    guard edits.isEmpty || stage != .vae && samples == nil && config == nil else {
+      throw ValidationError("--edits are of a run's refined images")
     }
     guard stage != .refined || prior.count < 2 else {
       throw ValidationError("--stage refined takes one --prior: it does not show the VAE alone")

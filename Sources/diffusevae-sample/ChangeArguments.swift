@@ -1,5 +1,6 @@
 import ArgumentParser
 import DiffuseVAE
+import Neural
 import SamplingArguments
 
 /// The options for what is changed of that which images are made of.
@@ -9,12 +10,12 @@ struct ChangeArguments: ParsableArguments {
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
-      "Move z towards the mean latent of these: class:3, dataset:7, files.", valueName: "images"))
+      "Add to z the mean latent of each of these: class:3, dataset:7, files.", valueName: "images"))
   var plus: [ImageSource] = []
 
   @Option(
     parsing: .upToNextOption,
-    help: ArgumentHelp("Move z away from the mean latent of these.", valueName: "images"))
+    help: ArgumentHelp("Take from z the mean latent of each of these.", valueName: "images"))
   var minus: [ImageSource] = []
 
   @Option(
@@ -32,6 +33,14 @@ struct ChangeArguments: ParsableArguments {
   @Option(help: "Draw all images from the first one's z, or its x_T and every step's noise.")
   var share: Shared?
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Damage x̂0 before it is refined: noise, blur, pixelate, occlude or salt-pepper, and a level from \
+      1 to 5, like blur:3.
+      """, valueName: "kind:level"))
+  var corrupt: Corruption?
+
   @Option(parsing: .unconditional, help: "Scales x_T, from 0 up.")
   var noiseTemperature = 1.0
 
@@ -42,20 +51,29 @@ struct ChangeArguments: ParsableArguments {
     return edit
   }
 
+  var isOfStageTwo: Bool { share == .xT || noiseTemperature != 1 }
+
   func validate() throws {
     guard strength == nil || !edit.isEmpty else {
       throw ValidationError("--strength is of --plus, --minus or --probe")
     }
   }
 
-  func apply(to drafts: [Draft], _ model: Model, threads: Int) throws -> [Draft] {
-    var drafts = drafts
-    switch share {
-    case .z: drafts = drafts.sharingZ()
-    case .xT: drafts = drafts.sharingNoise()
-    case nil: break
+  /// What is added to z; nil for nothing.
+  func direction(for model: Model, threads: Int) throws -> Matrix? {
+    guard share != .z || model.vae != nil else {
+      throw UserError("formulation none has no VAE, and so no z to share")
     }
-    guard !edit.isEmpty else { return drafts }
-    return drafts.moved(by: try model.direction(of: edit, threads: threads))
+    return edit.isEmpty ? nil : try model.direction(of: edit, threads: threads)
+  }
+
+  func apply(_ direction: Matrix?, to drafts: [Draft]) -> [Draft] {
+    let shared =
+      switch share {
+      case .z: drafts.sharingZ()
+      case .xT: drafts.sharingNoise()
+      case nil: drafts
+      }
+    return direction.map { shared.moved(by: $0) } ?? shared
   }
 }

@@ -9,8 +9,9 @@ struct MaterialArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Encode and refine real images: dataset:7, that held-out image and those after it up to \
-      --count; a PNG file; an NPY file; or a folder of PNGs.
+      Encode and refine real images of the run's size: dataset:7, that held-out image and those after \
+      it up to --count; class:3, training images of a class; a PNG file; an NPY file; or a folder of \
+      PNGs.
       """, valueName: "images"))
   var from: ImageSource?
 
@@ -61,6 +62,20 @@ struct MaterialArguments: ParsableArguments {
     }
     return Material(
       count: count, images: images, latents: latents?.rows(0..<count), noise: noise)
+  }
+
+  /// Fails early where writing is bound to fail.
+  func checkExports(shape: ImageShape, besides out: String) throws {
+    let paths = [exportZ, exportXT].compactMap { $0 }
+    for path in paths {
+      guard path.lowercased().hasSuffix(".npy") else {
+        throw UserError("\(path): must end in .npy")
+      }
+      try ImageOutput.array(path).check(count: 1, shape: shape)
+    }
+    guard Set(paths + [out]).count == paths.count + 1 else {
+      throw UserError("what is exported and the images must go to different files")
+    }
   }
 
   /// Writes what the drafts are made of, as far as that is wanted.

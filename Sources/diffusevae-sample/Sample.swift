@@ -60,8 +60,12 @@ struct Sample: ParsableCommand {
     guard !material.givesZ || common.prior == nil && temperature == 1 else {
       throw ValidationError("--prior and --temperature are for z that is drawn, not given")
     }
-    guard stage == .all || !material.isOfStageTwo else {
-      throw ValidationError("--stage vae takes no --invert, --xT and --export-xT: it has no x_T")
+    guard stage == .all || !material.isOfStageTwo && !change.isOfStageTwo else {
+      throw ValidationError(
+        """
+        --stage vae takes no --invert, --xT, --export-xT, --share xT and --noise-temperature: it has \
+        no x_T
+        """)
     }
     guard stage == .all || common.steps == nil && sampler.isEmpty else {
       throw ValidationError("--stage vae takes no sampler and none of its options")
@@ -74,14 +78,18 @@ struct Sample: ParsableCommand {
     let path = out ?? "\(run.folder)/samples.png"
     let output = try ImageOutput(path)
     options.temperature = temperature
-    options.noiseTemperature = change.noiseTemperature
+    (options.noiseTemperature, options.corruption) = (change.noiseTemperature, change.corrupt)
     options.batch = batch
     let generator = try Generator(model, options)
     let given = try material.read(for: model, count: count)
     try output.check(count: given.count, shape: model.shape)
-    let drafts = try change.apply(
-      to: given.drafts(by: generator, inverting: material.invert), model,
-      threads: common.chosen.threads)
+    let direction = try change.direction(for: model, threads: common.chosen.threads)
+    try material.checkExports(shape: model.shape, besides: path)
+    let drafts = change.apply(
+      direction, to: try given.drafts(by: generator, inverting: material.invert))
+    if material.z != nil, model.configuration.classes > 0, common.label == nil {
+      logger.notice("the latents are drawn as of all classes in turn: --label says which is theirs")
+    }
     try material.export(drafts, shape: model.shape)
     let images =
       stage == .vae ? try generator.reconstructions(drafts) : try generator.refine(drafts)

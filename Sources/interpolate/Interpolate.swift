@@ -17,13 +17,15 @@ struct Interpolate: ParsableCommand {
       Every path is two rows of the sheet: what the VAE makes of its frames (x̂0), and below it \
       the refined frames. Along z the structure changes, and x_T and every step's noise are \
       shared; along xT only detail changes, and z is shared; both moves both. The first frame of \
-      path r is image 2r of diffusevae-sample with the same seed, unless --through names others.
+      path r is image 2r of diffusevae-sample with the same seed, unless --through or --traverse is \
+      given.
       """)
 
   @Option(help: "What to move through.")
   var space: InterpolationSpace
 
   @OptionGroup var common: SamplingArguments
+  @OptionGroup var sampler: SamplerArguments
 
   @Option(
     parsing: .unconditional,
@@ -34,7 +36,7 @@ struct Interpolate: ParsableCommand {
   var mode: InterpolationMode?
 
   @Option(
-    parsing: .unconditional, help: "Number of paths, 1...1000. (default: 4, of --through 1)")
+    parsing: .unconditional, help: "Number of paths, 1...1000. (default: 4; with --through 1)")
   var rows: Int?
 
   @Option(
@@ -42,7 +44,8 @@ struct Interpolate: ParsableCommand {
     help: ArgumentHelp(
       """
       Lead the path through these: sample:3, an image of the seed; dataset:7, a held-out image; \
-      a PNG, an NPY file or a folder of PNGs, each image of them; z:X.npy, each latent of it. \
+      a PNG, an NPY file or a folder of PNGs, each image of them, of the run's size; z:X.npy, each \
+      latent of it. \
       Further paths take the next samples and images of the data set.
       """, valueName: "image"))
   var through: [Anchor] = []
@@ -75,13 +78,23 @@ struct Interpolate: ParsableCommand {
     }
     guard
       traverse.isEmpty
-        || space == .z && rows == nil && through.count < 2 && traverse.count <= 1000
+        || space == .z && rows == nil && mode == nil && through.count < 2 && traverse.count <= 1000
     else {
       throw ValidationError(
         """
-        --traverse is for --space z and takes one image of --through and no --rows: it has a path for \
-        each latent, 1000 at most
+        --traverse is for --space z and takes one image of --through, no --rows and no --mode: it has \
+        a straight path for each latent, 1000 at most
         """)
+    }
+    guard space == .z || invert || !through.contains(where: \.isImage) else {
+      throw ValidationError(
+        "--space \(space.rawValue) takes real images with --invert: x_T is theirs")
+    }
+    guard space != .xT || !through.contains(where: \.isLatents) else {
+      throw ValidationError("--space xT does not move through latents")
+    }
+    guard common.prior == nil || through.isEmpty || through.contains(where: \.isSample) else {
+      throw ValidationError("--prior is for z that is drawn, not given")
     }
     guard !invert || through.contains(where: \.isImage) else {
       throw ValidationError("--invert is for real images in --through")
@@ -90,9 +103,10 @@ struct Interpolate: ParsableCommand {
 
   func run() throws {
     let logger = try Session.begin("interpolate", threads: common.chosen.threads)
-    let (run, model, options) = try common.load()
+    let (run, model, options) = try common.load(sampler)
     let path = out ?? "\(run.folder)/interpolation-\(space.rawValue).png"
     let output = try ImageOutput(path)
+    try output.check(count: 1, shape: model.shape)
     let generator = try Generator(model, options)
     let interpolation = try Interpolation(space, mode: mode, frames: frames)
     let paths = try paths(generator)

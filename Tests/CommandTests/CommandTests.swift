@@ -191,7 +191,7 @@ import Testing
     try write(side: 5)
     try refuse("not of the size that the run was trained on")
     try write(side: 4, factor: 9)
-    try refuse("runs/a: was trained on other images or labels than those of s now")
+    try refuse("runs/a: was trained on other images than those of s now")
     // And from a checkpoint.
     try write(side: 4)
     let process = try place.start(

@@ -60,7 +60,7 @@ import Testing
         ["reconstructions, refined", "4", "297"], ["VAE alone, prior mixture", "", "297"],
         ["VAE alone, prior normal", "", "297"], ["DiffuseVAE, prior mixture", "4", "297"],
       ])
-    for row in rows(random) { #expect(row.count == 13 && row[8...10] == ["–", "–", "–"]) }
+    for row in rows(random) { #expect(row.count == 14 && row[8...10] == ["–", "–", "–"]) }
     let markdown = String(decoding: try place.read("\(folder)/evaluation.md"), as: UTF8.self)
     for line in random.output.split(separator: "\n") { #expect(markdown.contains(line)) }
     #expect(try report(place, folder).contains("\"run\" : \"small\""))
@@ -114,6 +114,19 @@ import Testing
       #expect(result.status == 0 && !result.errors.contains("written"), "\(result.errors)")
       #expect(titles(result) == [["test images", "", "40"], [path, "", "40"]])
       #expect(try #require(rows(result).last)[3...9] == ownRow[3...9])
+    }
+
+    // By nothing images stay what they were; by three times the way they move further than by one.
+    let edited = try rows(
+      evaluate(place, "--stage", "refined", "--count", "40", "--edits", "0", "1", "3"))
+    let found = Dictionary(
+      uniqueKeysWithValues: edited.filter { $0[0].hasPrefix("moved") }.map { ($0[0], $0[13]) })
+    #expect(found.count == 6, "\(edited)")
+    for kind in ["means", "probe"] {
+      let moved = ["0.0", "1.0", "3.0"].map {
+        Double(found["moved to a class, \(kind) × \($0)"] ?? "") ?? .nan
+      }
+      #expect(moved[0] == 0 && moved[1] > 0 && moved[2] > moved[1], "\(kind): \(moved)")
     }
 
     try place.write(Array(weights.dropLast(100)), to: extractor)

@@ -84,7 +84,14 @@ import Testing
     try refuse(
       "two images or more", "interpolate", "--space", "z", "--through", "dataset:1")
     try refuse(
-      "the same x_T", "interpolate", "--space", "both", "--through", "dataset:1", "dataset:2")
+      "do not differ", "interpolate", "--space", "both", "--through", "sample:1", "sample:1")
+    try refuse("no folder none", sample, "--count", "1", "--export-z", "none/z.npy")
+    try refuse("must end in .npy", sample, "--count", "1", "--export-z", "z.png")
+    try refuse(
+      "different files", sample, "--count", "1", "--export-z", "a.npy", "--out", "a.npy")
+    try refuse("no training image of class 12", sample, "--probe", "12")
+    try refuse("strength must be", sample, "--probe", "1", "--strength", "1e39")
+    try refuse("noise temperature is", sample, "--noise-temperature", "1e39")
   }
 
   @Test("Latents are moved by classes, a probe and files; what is shared is the same")

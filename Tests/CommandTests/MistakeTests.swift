@@ -101,7 +101,7 @@ import Testing
     ),
     (
       ["diffusevae-evaluate", "--samples", "x.npy", "--importance", "5"],
-      "--stage and --importance are for a run"
+      "--stage, --importance and --corrupt are for a run"
     ),
     (["diffusevae-evaluate", "--out", ""], "--out must name a folder"),
     (["diffusevae-evaluate", "--extractors", ""], "--extractors must name a folder"),
@@ -148,6 +148,8 @@ import Testing
       ["diffusevae-evaluate", "--config", "small.yaml", "--fit", "--likelihood", "5"],
       "--likelihood is of a run, not of a --config"
     ),
+    (["diffusevae-evaluate", "--stage", "vae", "--edits", "1"], "--edits are of a run's refined"),
+    (["diffusevae-evaluate", "--corrupt", "blur:6"], "blur:6"),
     (["interpolate"], "--space"),
     (["interpolate", "--space", "z", "--through", "dataset:x"], "dataset:x"),
     (
@@ -162,6 +164,14 @@ import Testing
       ["diffusevae-sample", "--xT", "a.npy", "--noise-temperature", "2"], "for noise that is drawn"
     ),
     (["interpolate", "--space", "xT", "--traverse", "1"], "--traverse is for --space z"),
+    (["interpolate", "--space", "z", "--traverse", "1", "--mode", "slerp"], "no --mode"),
+    (["interpolate", "--space", "xT", "--through", "a.png", "b.png"], "with --invert"),
+    (["interpolate", "--space", "xT", "--through", "z:a.npy"], "does not move through latents"),
+    (["interpolate", "--space", "z", "--through", "sample:4294967296"], "sample:4294967296"),
+    (
+      ["interpolate", "--space", "z", "--through", "a", "b", "--prior", "normal"], "z that is drawn"
+    ),
+    (["diffusevae-sample", "--stage", "vae", "--share", "xT"], "it has"),
     (["diffusevae-sample", "--from", "a.png", "--prior", "normal"], "for z that is drawn"),
     (["diffusevae-sample", "--stage", "vae", "--xT", "a.npy"], "it has no x_T"),
   ]

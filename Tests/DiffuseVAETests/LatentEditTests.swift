@@ -44,19 +44,25 @@ import Testing
 
   @Test("A probe points across the plane between classes, as far as the points deviate along it")
   func probe() throws {
-    let vae = try #require(model().vae)
-    // Two heaps along the second axis, at -2 and 2, with no other difference.
-    let x = RandomStream(seed: 5, purpose: .component).normal(rows: Array(0..<4000), columns: 3)
-    var z = x
-    for row in 0..<4000 { z[row, 1] += row % 2 == 0 ? 2 : -2 }
-    let direction = try vae.probe(z, (0..<4000).map { $0 % 2 == 0 }).elements
+    // Two heaps along the second axis, at -2 and 2, with no other difference; the fourth latent
+    // carries nothing. Posteriors have unit variance.
+    let z = RandomStream(seed: 5, purpose: .component).normal(rows: Array(0..<4000), columns: 4)
+    var posteriors = Matrix(4000, 8)
+    for row in 0..<4000 {
+      for column in 0..<3 { posteriors[row, column] = z[row, column] }
+      posteriors[row, 1] += row % 2 == 0 ? 2 : -2
+      posteriors[row, 3] = 0.01 * z[row, 3]
+    }
+    let gaussians = DiagonalGaussian(posteriors)
+    let direction = try gaussians.probe((0..<4000).map { $0 % 2 == 0 }).elements
     // The variance of both heaps together is 1 + 4.
     #expect(abs(direction[1] - Float(5).squareRoot()) < 0.05, "\(direction)")
     // Four standard errors of what logistic regression finds: few points lie near the plane.
     #expect(abs(direction[0]) < 0.25 && abs(direction[2]) < 0.25, "\(direction)")
+    #expect(direction[3] == 0)
     #expect(
-      problem { try vae.probe(z, z.elements.prefix(4000).map { _ in true }) }.contains(
-        "both classes"))
+      problem { try gaussians.probe([Bool](repeating: true, count: 4000)) }.contains("both classes")
+    )
   }
 
   @Test("Images that share z differ by noise alone, and the other way round; moving adds to z")

@@ -136,7 +136,7 @@ import Testing
       let wide = try PNG.encode(width: 3, height: 2, channels: 1, bytes: [UInt8](0..<6))
       try File.writeAtomically(wide, to: folder + "/images/x.png")
       #expect(
-        try refusal("images").contains("x.png: is 2x3x1; the images of the data set are 3x2x1"))
+        try refusal("images").contains("x.png: is 2x3x1, and not 3x2x1"))
       let tall = try PNG.encode(width: 2, height: 3, channels: 1, bytes: [UInt8](0..<6))
       try File.writeAtomically(tall, to: folder + "/images/x.png")
       #expect(try refusal("images").contains("the number of images is 1"))

@@ -7,8 +7,10 @@ extension Matrix {
   /// - Parameter shape: what each row must be.
   /// - Throws: ``UserError`` or `FormatError`, naming the file and what was expected.
   package init(array path: String, of shape: [Int]) throws {
-    let (tensor, _) = try NPY.decode(File.read(path), file: path)
-    guard let count = tensor.shape.first, count > 0, Array(tensor.shape.dropFirst()) == shape else {
+    let (tensor, _) = try NPY.decode(rows: shape.reduce(1, *), of: path)
+    guard let count = tensor.shape.first, (1...1_000_000).contains(count),
+      Array(tensor.shape.dropFirst()) == shape
+    else {
       let sizes = shape.map(String.init).joined(separator: ", ")
       throw UserError("\(path): is of shape \(tensor.shape); expected [N, \(sizes)]")
     }
@@ -22,6 +24,17 @@ extension Matrix {
   package func write(array path: String, of shape: [Int]) throws {
     let tensor = Tensor(shape: [rows] + shape, elements: elements)
     try File.writeAtomically(NPY.encode(tensor), to: path)
+  }
+}
+
+extension NPY {
+  /// A file of at most 1 000 000 rows of so many numbers, and of no more than an eighth of the machine's
+  /// memory: bytes become numbers four times as large.
+  static func decode(
+    rows size: Int, of path: String
+  ) throws -> (tensor: Tensor, type: ElementType) {
+    let limit = min(8 * 1_000_000 * size + 4096, File.physicalMemory / 8)
+    return try decode(File.read(path, limit: limit), file: path)
   }
 }
 

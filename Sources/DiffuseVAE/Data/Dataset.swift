@@ -54,12 +54,13 @@ public struct Dataset: Sendable {
     }
   }
 
-  /// Tells what is trained on apart: the size of the images, the training images and their labels.
-  package func fingerprint() -> String {
+  /// Tells what is trained on apart: the size of the images, the training images and, if they matter,
+  /// their labels.
+  package func fingerprint(labelled: Bool = true) -> String {
     var fingerprint = Fingerprint()
     fingerprint.add(Array("\(training.count)x\(shape)".utf8))
     fingerprint.add(training.bytes)
-    fingerprint.add(training.labels ?? [])
+    if labelled { fingerprint.add(training.labels ?? []) }
     return fingerprint.hexadecimal
   }
 

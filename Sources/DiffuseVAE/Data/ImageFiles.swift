@@ -38,7 +38,7 @@ extension ByteImages {
   }
 
   private static func array(_ path: String, _ shape: ImageShape) throws -> [UInt8] {
-    let (tensor, type) = try NPY.decode(File.read(path), file: path)
+    let (tensor, type) = try NPY.decode(rows: shape.count, of: path)
     let image = shape.sizes
     let found = Array(tensor.shape.dropFirst())
     guard !tensor.shape.isEmpty, found == image || found + [1] == image else {
@@ -56,7 +56,7 @@ extension ByteImages {
     let image = try PNG.decode(File.read(path), file: path)
     let found = ImageShape(height: image.height, width: image.width, channels: image.channels)
     guard found == shape else {
-      throw UserError("\(path): is \(found); the images of the data set are \(shape)")
+      throw UserError("\(path): is \(found), and not \(shape)")
     }
     return image.bytes
   }

@@ -37,11 +37,8 @@ extension Model {
       return try slice(data.test ?? data.training, first, count ?? 1, of: data.name)
     case .label(let label):
       let data = try dataset()
-      guard let labels = data.training.labels else { throw UserError("\(data.name) has no labels") }
-      let images = data.training.chosen(labels.indices.filter { Int(labels[$0]) == label })
-      guard images.count > 0 else {
-        throw UserError("\(data.name) has no training image of class \(label)")
-      }
+      let isOfClass = try data.training.isOfClass(label, name: data.name)
+      let images = data.training.chosen(isOfClass.indices.filter { isOfClass[$0] })
       return try slice(images, 0, count ?? images.count, of: "\(data.name), class \(label)")
     case .files(let path):
       let images = try ByteImages(files: path, shape: shape, counts: 1...1_000_000)
@@ -58,6 +55,10 @@ extension Model {
       throw UserError("\(data.name): images are \(data.shape), the run's are \(shape)")
     }
     try configuration.checkLabels(data)
+    let found = data.fingerprint(labelled: configuration.classes > 0)
+    guard fingerprints.allSatisfy({ $0 == found }) else {
+      throw UserError("\(data.name): its images are not those that the run was trained on")
+    }
     return data
   }
 

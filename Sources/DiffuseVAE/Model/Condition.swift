@@ -138,7 +138,7 @@ extension Configuration {
   var conditionFeatures: Int { Conditioning(diffusion).features(latent: vae.latent) }
 
   /// Of images, as far as a stage is told of them; 0 if none is.
-  var classes: Int { max(hasVAE ? vae.classes : 0, diffusion.classes) }
+  package var classes: Int { max(hasVAE ? vae.classes : 0, diffusion.classes) }
 
   /// Refuses a set without the labels that a stage is to see.
   ///

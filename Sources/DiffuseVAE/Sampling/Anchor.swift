@@ -12,7 +12,8 @@ public enum Anchor: Equatable, Sendable {
 
   public init?(_ text: String) {
     if text.hasPrefix("sample:") {
-      guard let number = Int(text.dropFirst(7)), (0..<1 << 40).contains(number) else { return nil }
+      // Random numbers have addresses of 32 bits, and further paths take the next ones.
+      guard let number = Int(text.dropFirst(7)), (0..<1 << 31).contains(number) else { return nil }
       self = .sample(number)
     } else if text.hasPrefix("z:") {
       guard text.count > 2 else { return nil }
@@ -25,6 +26,8 @@ public enum Anchor: Equatable, Sendable {
   }
 
   package var isImage: Bool { if case .images = self { true } else { false } }
+  package var isLatents: Bool { if case .latents = self { true } else { false } }
+  package var isSample: Bool { if case .sample = self { true } else { false } }
 
   /// Whether it is one of many by a number, so that a second path may take the next.
   package var isNumbered: Bool {
@@ -45,16 +48,22 @@ extension Generator {
   /// `count` paths through the same anchors, but that those with a number are one further in every
   /// path.
   ///
-  /// - Parameter inverting: whether real images start from the y_T that leads back to them.
+  /// - Parameters:
+  ///   - count: 1 or more.
+  ///   - inverting: whether real images start from the y_T that leads back to them.
   /// - Throws: ``UserError`` or `FormatError` for anchors that are not there, fewer than two, and
   ///   images of different classes, if the model is told one for the whole path.
   package func paths(
     _ count: Int, through anchors: [Anchor], inverting: Bool
   ) throws -> [[Draft]] {
+    let found = try anchors.map { try drafts(of: $0, paths: count, inverting: inverting) }
+    let stops = zip(anchors, found).reduce(0) { $0 + ($1.0.isNumbered ? 1 : $1.1.drafts.count) }
+    guard stops <= 1_000_000 / count else {
+      throw UserError("\(count) paths lead through \(stops) images each; 1000000 in all may be")
+    }
     var paths = [[Draft]](repeating: [], count: count)
     var labels = [Set<Int>](repeating: [], count: count)
-    for anchor in anchors {
-      let (drafts, areLabelled) = try drafts(of: anchor, paths: count, inverting: inverting)
+    for (anchor, (drafts, areLabelled)) in zip(anchors, found) {
       for path in paths.indices {
         let own = anchor.isNumbered ? [drafts[path]] : drafts
         paths[path] += own
@@ -84,15 +93,21 @@ extension Generator {
   package func traversals(
     of anchor: Anchor, latents: [Int], inverting: Bool
   ) throws -> [[Draft]] {
-    let first = try drafts(of: anchor, paths: 1, inverting: inverting).drafts[0]
+    let first =
+      if case .images(let source) = anchor {
+        try drafts(of: model.images(source, count: 1), inverting: inverting)[0]
+      } else {
+        try drafts(of: anchor, paths: 1, inverting: inverting).drafts[0]
+      }
     guard let z = first.z else { throw UserError("formulation none has no VAE, and so no z") }
-    return try latents.map { latent in
+    return try latents.enumerated().map { path, latent in
       guard (0..<z.columns).contains(latent) else {
         throw UserError("there is no latent \(latent); z has 0...\(z.columns - 1)")
       }
       return [Float(-3), 3].map { value in
         var draft = first
         draft.z?[0, latent] = value
+        draft.number = path
         return draft
       }
     }

@@ -15,15 +15,12 @@ struct Batch {
   private let tally: Tally
 
   init(
-    _ drafts: [Draft], _ network: any Denoiser, _ model: Model, _ settings: SamplingSettings,
-    seed: UInt64, tally: Tally
+    _ drafts: [Draft], _ known: Known, _ network: any Denoiser, _ process: DiffusionProcess,
+    _ settings: SamplingSettings, seed: UInt64, tally: Tally
   ) {
     start = .stacked(drafts.map(\.start))
-    known = Known(
-      model.vae, z: model.vae.map { _ in .stacked(drafts.compactMap(\.z)) },
-      labels: drafts.map(\.label))
     addresses = drafts.map(\.noise)
-    (self.network, process) = (network, model.process)
+    (self.known, self.network, self.process) = (known, network, process)
     (self.settings, self.seed, self.tally) = (settings, seed, tally)
   }
 

@@ -9,6 +9,8 @@ public struct SamplingOptions: Sendable {
   /// Scales how far z lies from the mean of its prior: of the component it is drawn from, if that
   /// is a mixture.
   public var temperature = 1.0
+  /// What x̂0 suffers before it is refined.
+  public var corruption: Corruption?
   /// Scales y_T, the noise that an image starts from.
   public var noiseTemperature = 1.0
   /// The class that is asked for, of a model that has classes; nil to ask for all in turn, image i
@@ -85,12 +87,12 @@ public struct Generator: Sendable {
     for (name, value) in [
       ("temperature", options.temperature), ("noise temperature", options.noiseTemperature),
     ] {
-      guard value.isFinite, value >= 0 else {
+      guard Float(value).isFinite, value >= 0 else {
         throw UserError("\(name) is \(value); it must be a number from 0 up")
       }
     }
-    guard options.temperature == 1 || model.vae != nil else {
-      throw UserError("temperature is of z, and formulation none has no VAE")
+    guard options.temperature == 1 && options.corruption == nil || model.vae != nil else {
+      throw UserError("temperature is of z and corruption of x̂0: formulation none has no VAE")
     }
     let classes = model.configuration.classes
     if let label = options.label, !(0..<classes).contains(label) {
@@ -201,8 +203,7 @@ public struct Generator: Sendable {
       throw UserError("formulation none has no VAE and no reconstructions")
     }
     return try inBatches(drafts.map(\.number)) { places in
-      let images = vae.decode(
-        .stacked(places.compactMap { drafts[$0].z }), labels: places.map { drafts[$0].label })
+      let images = decoded(places.map { drafts[$0] }, vae)
       guard images.isFinite else { throw UserError("the VAE's output is not finite") }
       return images.clamped(to: 0...1)
     }
@@ -224,14 +225,25 @@ public struct Generator: Sendable {
     }
   }
 
+  /// x̂0 of a batch, `[batch, pixels]` in [0, 1] or near it, damaged if it is to be.
+  private func decoded(_ drafts: [Draft], _ vae: VAE) -> Matrix {
+    let images = vae.decode(.stacked(drafts.compactMap(\.z)), labels: drafts.map(\.label))
+    guard let corruption = options.corruption else { return images }
+    return corruption(
+      images.clamped(to: 0...1), model.shape, numbers: drafts.map(\.noise), seed: options.seed)
+  }
+
   /// The images of a batch, as samplers ask for them.
   func batch(_ drafts: [Draft]) throws -> Batch {
     let isConsistent = options.sampler == .consistency
     guard let network = isConsistent ? model.consistency : model.denoiser else {
       throw UserError("this model was loaded without its second stage")
     }
+    let known = Known(
+      reconstruction: model.vae.map { decoded(drafts, $0).affine(2, -1) },
+      z: model.vae.map { _ in .stacked(drafts.compactMap(\.z)) }, labels: drafts.map(\.label))
     return Batch(
-      drafts, network, model, options.settings, seed: options.seed, tally: tally)
+      drafts, known, network, model.process, options.settings, seed: options.seed, tally: tally)
   }
 
   /// Runs `body` over batches of exactly ``batch`` images, image i always in row i modulo

@@ -66,7 +66,7 @@ public enum ImageOutput: Sendable {
         URL(fileURLWithPath: path).resolvingSymlinksInPath().path
           != current.resolvingSymlinksInPath().path
       else { throw UserError("\(path): is the current folder; name one in it") }
-      try makeFolder(path)
+      try fillAtomically(path) { _ in }
     }
   }
 

@@ -37,8 +37,8 @@ public struct Interpolation: Sendable {
   /// Frames of a path through so many images.
   package func length(through stops: Int) -> Int { max(0, stops - 1) * (frames - 1) + 1 }
 
-  /// The frames of a path through some drafts, each of which it meets. What does not move is the
-  /// first one's.
+  /// The frames of a path through some drafts, each of which it meets. What does not move, and the
+  /// class, is the first one's.
   func path(through stops: [Draft]) -> [Draft] {
     zip(stops, stops.dropFirst()).enumerated().flatMap { number, ends in
       // Every part but the first begins where the one before has ended.
@@ -70,7 +70,7 @@ extension Generator {
   /// The frames of some paths, each through as many drafts.
   ///
   /// - Throws: ``UserError`` for more images than memory holds, for paths through a z that there is
-  ///   not, and for neighbours that do not differ.
+  ///   not, and for neighbours between which nothing moves.
   /// - Returns: the refined frames of all paths one after the other, `[paths · length, pixels]` in
   ///   [0, 1], and the VAE's reconstructions of the same frames; nil without a VAE.
   package func interpolate(
@@ -79,12 +79,10 @@ extension Generator {
     guard model.vae != nil || interpolation.space == .xT else {
       throw UserError("formulation none has no z to interpolate; use --space xT")
     }
-    if interpolation.space != .z {
-      for (a, b) in paths.flatMap({ zip($0, $0.dropFirst()) }) where a.start == b.start {
-        throw UserError(
-          "two neighbours on a path have the same x_T, which is the seed's: find theirs by --invert"
-        )
-      }
+    for (a, b) in paths.flatMap({ zip($0, $0.dropFirst()) }) {
+      guard
+        interpolation.space != .xT && a.z != b.z || interpolation.space != .z && a.start != b.start
+      else { throw UserError("two neighbours on a path do not differ in what it moves through") }
     }
     let total = paths.map { interpolation.length(through: $0.count) }.reduce(0, +)
     guard total <= 1_000_000 else {

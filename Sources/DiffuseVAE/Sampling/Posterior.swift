@@ -41,7 +41,11 @@ extension Generator {
     guard own != nil || model.configuration.classes == 0 else {
       throw UserError("the model is told the class of every image: give that of these with --label")
     }
-    let vae = inverting ? model.vae : try vae()
+    let vae = model.vae
+    guard vae != nil || inverting else {
+      throw UserError(
+        "formulation none has no VAE to encode images: they come back by --invert only")
+    }
     let z = try vae.map { vae in
       try inBatches(numbers) { places in
         vae.encode(images.pixels(places), labels: own.map { own in places.map { own[$0] } }).mean
@@ -67,7 +71,7 @@ extension Generator {
 
 extension VAE {
   /// q(z|x) of the images `indices`.
-  func posteriors(
+  package func posteriors(
     of images: ByteImages, _ indices: [Int], threads: Int
   ) throws -> DiagonalGaussian {
     let parts = indices.indices.parts(of: 256)

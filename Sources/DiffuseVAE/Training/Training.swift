@@ -18,7 +18,7 @@ public struct Training {
     self.run = run
     self.configuration = configuration
     self.data = data
-    fingerprint = data.fingerprint()
+    fingerprint = data.fingerprint(labelled: configuration.classes > 0)
     self.threads = threads
     self.logger = logger
   }
@@ -209,7 +209,7 @@ public struct Training {
     guard fingerprints.allSatisfy({ $0 == fingerprint }) else {
       throw UserError(
         """
-        \(path): was trained on other images or labels than those of \(data.name) now: put those \
+        \(path): was trained on other images than those of \(data.name) now: put those \
         back, or train a new run
         """)
     }

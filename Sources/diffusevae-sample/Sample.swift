@@ -96,11 +96,10 @@ struct Sample: ParsableCommand {
     try output.write(images, shape: model.shape)
     if let originals = given.images {
       let ratios = peakSignalToNoise(images, originals.pixels(0..<originals.count))
-      let mean = ratios.reduce(0, +) / Double(ratios.count)
       logger.info(
         """
-        PSNR to the given images: \(mean.digits(1)) dB on average, \
-        \((ratios.min() ?? mean).digits(1)) dB at least
+        PSNR to the given images: \(sampleMean(ratios).mean.digits(1)) dB on average, \
+        \((ratios.min() ?? .nan).digits(1)) dB at least
         """)
     }
     if let evaluations = generator.evaluations, evaluations != generator.steps.map(Double.init) {

@@ -103,37 +103,27 @@ private func deviation(_ numbers: [Double]) -> Double {
   return max((squares / Double(numbers.count)).squareRoot(), 1e-30)
 }
 
-extension Sequence<Draft> {
+extension [Draft] {
   /// The same, z moved by `direction`, `[1, latent]`.
   package func moved(by direction: Matrix) -> [Draft] {
-    map { draft in
-      var draft = draft
-      draft.z?.add(1, direction)
-      return draft
-    }
+    changed { $0.z?.add(1, direction) }
   }
 
   /// All with the first one's z and class: what differs is the second stage's doing.
   package func sharingZ() -> [Draft] {
-    var first: Draft?
-    return map { draft in
-      var draft = draft
-      first = first ?? draft
-      draft.z = first?.z
-      draft.label = first?.label ?? draft.label
-      return draft
-    }
+    guard let first else { return [] }
+    return changed { ($0.z, $0.label) = (first.z, first.label) }
   }
 
   /// All with the first one's y_T and noise of every step: what differs is z's doing.
   package func sharingNoise() -> [Draft] {
-    var first: Draft?
-    return map { draft in
-      var draft = draft
-      first = first ?? draft
-      draft.start = first?.start ?? draft.start
-      draft.noise = first?.noise ?? draft.noise
-      return draft
-    }
+    guard let first else { return [] }
+    return changed { ($0.start, $0.noise) = (first.start, first.noise) }
+  }
+
+  private func changed(_ change: (inout Draft) -> Void) -> [Draft] {
+    var drafts = self
+    for place in drafts.indices { change(&drafts[place]) }
+    return drafts
   }
 }

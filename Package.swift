@@ -88,7 +88,8 @@ let package = Package(
       dependencies: ["DiffuseVAE", "Neural", "Formats", "CAllocations", arguments]),
     .executableTarget(name: "diffusevae-train", dependencies: ["DiffuseVAE", arguments]),
     .executableTarget(
-      name: "diffusevae-sample", dependencies: ["DiffuseVAE", "SamplingArguments", arguments]),
+      name: "diffusevae-sample",
+      dependencies: ["DiffuseVAE", "Formats", "Neural", "SamplingArguments", arguments]),
     .executableTarget(
       name: "interpolate", dependencies: ["DiffuseVAE", "SamplingArguments", arguments]),
     .executableTarget(

@@ -23,7 +23,7 @@ struct Edits {
 
   /// - Parameters:
   ///   - test: with labels.
-  ///   - classes: 2 or more.
+  ///   - classes: of the training images.
   /// - Throws: ``UserError`` when there is nothing to move, or nowhere to move it to.
   init(
     of test: ByteImages, _ model: Model, _ generator: Generator, classes: Int, threads: Int
@@ -37,6 +37,10 @@ struct Edits {
     let posteriors = try vae.posteriors(
       of: training, Array(0..<training.count), threads: threads)
     let z = posteriors.mean
+    guard classes > 1, own.allSatisfy({ $0 < classes }) else {
+      throw UserError(
+        "edits are between the classes of the training images, of which there must be two")
+    }
     let ofClass = (0..<classes).map { label in labels.indices.filter { labels[$0] == label } }
     if let missing = ofClass.firstIndex(where: \.isEmpty) {
       throw UserError("there is no training image of class \(missing) to move others to")

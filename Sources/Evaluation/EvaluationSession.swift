@@ -94,6 +94,11 @@ public struct EvaluationSession {
     let reference = try Reference(
       data, extractor: extractor(), count: request.count, seed: request.options.seed,
       threads: threads)
+    guard request.edits.isEmpty || reference.extractor.origin != nil && test != nil else {
+      throw UserError(
+        "--edits takes test images and a classifier to say what becomes of them: train one with --fit"
+      )
+    }
     if let few = data.test?.count, test == nil {
       logger.warning("\(data.name) has \(few) test images, too few to be scored; they are left out")
     }

@@ -116,6 +116,8 @@ import Testing
       #expect(try #require(rows(result).last)[3...9] == ownRow[3...9])
     }
 
+    try refuse(
+      place, "train one with --fit", "--edits", "1", "--count", "40", "--extractors", "none")
     // By nothing images stay what they were; by three times the way they move further than by one.
     let edited = try rows(
       evaluate(place, "--stage", "refined", "--count", "40", "--edits", "0", "1", "3"))

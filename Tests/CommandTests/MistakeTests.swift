@@ -171,7 +171,7 @@ import Testing
     (
       ["interpolate", "--space", "z", "--through", "a", "b", "--prior", "normal"], "z that is drawn"
     ),
-    (["diffusevae-sample", "--stage", "vae", "--share", "xT"], "it has"),
+    (["diffusevae-sample", "--stage", "vae", "--share", "xT"], "--stage vae takes no --invert"),
     (["diffusevae-sample", "--from", "a.png", "--prior", "normal"], "for z that is drawn"),
     (["diffusevae-sample", "--stage", "vae", "--xT", "a.npy"], "it has no x_T"),
   ]

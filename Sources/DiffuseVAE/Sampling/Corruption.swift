@@ -3,7 +3,7 @@ import Neural
 
 /// Damage that is done to x̂0 before it is refined, to see what the second stage makes of it: five
 /// levels of each kind, as Hendrycks & Dietterich (2019, "Benchmarking Neural Network Robustness to
-/// Common Corruptions") have; noise and salt and pepper by the strengths of their appendix.
+/// Common Corruptions") have; noise and salt and pepper in the strengths of their program.
 public struct Corruption: Equatable, Sendable, CustomStringConvertible {
   public enum Kind: String, CaseIterable, Sendable {
     /// Gaussian, of deviation 0.08, 0.12, 0.18, 0.26 or 0.38.

@@ -199,7 +199,7 @@ import Testing
     #expect(problems("diffusion: {formulation: none, classes: 9}\nvae: {classes: 10}").isEmpty)
     #expect(
       problems(
-        "{diffusion: {drop_reconstruction: 0.1}, consistency: {kind: training},"
+        "{diffusion: {drop_reconstruction: 0.1}, consistency: {kind: distillation},"
           + " sampling: {sampler: consistency, steps: 1, guidance: 1}}"
       ).count == 1)
     #expect(
@@ -265,14 +265,13 @@ import Testing
           + "where no step leads from one t to the next"
       ])
     #expect(
-      problems(
-        "diffusion: {steps: 20}\nconsistency: {kind: training, levels: 9}\n"
-          + "sampling: {sampler: consistency, steps: 20}") == [
-          "a.yaml:3:34: sampling.steps must be less than diffusion.steps with sampler consistency"
-        ])
+      problems("consistency: {kind: training}") == [
+        "a.yaml:1:15: diffusion.target must be velocity with consistency.kind training, not original: "
+          + "what holds all levels is that an image without noise is its own estimate"
+      ])
     #expect(
-      problems("diffusion: {learn_variance: true}\nconsistency: {kind: training}") == [
-        "a.yaml:2:15: diffusion.learn_variance must be false with consistency.kind training, "
+      problems("diffusion: {learn_variance: true}\nconsistency: {kind: distillation}") == [
+        "a.yaml:2:15: diffusion.learn_variance must be false with consistency.kind distillation, "
           + "whose model has no variance"
       ])
     #expect(

@@ -232,7 +232,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
 
         consistency:
           kind: none
-          levels: 25
+          levels: 8
 
         training:
           vae:

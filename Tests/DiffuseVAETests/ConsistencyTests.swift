@@ -27,7 +27,7 @@ private struct Points: Examples {
       settings, pixels: pixels, conditional: conditional, timesteps: 50, seed: 3)
   }
 
-  // With two levels the goal is at the boundary, and does not move with the weights.
+  // The goal does not move with the weights: without a teacher that is so at one level only.
   @Test("Derivatives agree with finite differences", arguments: [nil, 0.1])
   func gradients(teacher: Float?) throws {
     let vae = VAE(try small().vae, pixels: 6, seed: 1)
@@ -36,7 +36,7 @@ private struct Points: Examples {
       let stage = DiffusionObjective<MLPDenoiser>(
         process: try DiffusionProcess(settings(formulation)), vae: vae)
       let objective = try ConsistencyObjective(
-        stage, teacher: teacher.map { network.shaken($0) }, levels: 2)
+        stage, teacher: teacher.map { network.shaken($0) }, levels: teacher == nil ? 1 : 3)
       let slice = Slice(
         examples: normal(5, 6, seed: 3).sigmoid(), rows: 0..<5, batch: 5, seed: 8, step: 2)
       for (name, error) in worstGradientError(objective, network, slice) {
@@ -45,120 +45,92 @@ private struct Points: Examples {
     }
   }
 
-  @Test("The teacher's step is DDIM's: the loss is that of a goal computed by hand")
-  func goal() throws {
+  @Test("The loss is that of a goal computed by hand", arguments: [true, false])
+  func goal(distils: Bool) throws {
     let process = try DiffusionProcess(settings(.unconditional))
     let stage = DiffusionObjective<MLPDenoiser>(process: process, vae: nil)
     let network = network(pixels: 6, conditional: false).shaken(0.1)
     let teacher = network.shaken(0.1)
     let examples = normal(1, 6, seed: 3).sigmoid()
-    let slice = Slice(examples: examples, rows: 0..<1, batch: 1, seed: 8, step: 2)
-    let found = try ConsistencyObjective(stage, teacher: teacher, levels: 2)
-      .forward(network, slice).terms[0]
-
-    let (first, last) = (process.schedule.level(49), process.schedule.level(0))
-    let noise = slice.stream(.diffusionNoise).normal(rows: 0..<1, columns: 6)
-    let y = Matrix.combine(first.alpha, examples.affine(2, -1), first.sigma, noise)
-    let x0 = try process.denoise(y, at: first, teacher, .nothing)
-    // ε = (y - α x0)/σ; next = α' x0 + σ' ε; the answer at the boundary is next/α'.
-    let ratio = last.sigma / first.sigma
-    let next = Matrix.combine(last.alpha - ratio * first.alpha, x0, ratio, y)
-    let answer = try process.denoise(y, at: first, network, .nothing)
-    let (rho, epsilon) = (first.sigma / first.alpha, last.sigma / last.alpha)
-    let share = 0.25 / ((rho - epsilon) * (rho - epsilon) + 0.25)
-    let f = Matrix.combine(share / first.alpha, y, 1 - share, answer)
-    let c = 0.00054 * 6.0.squareRoot()
-    let difference = Matrix.combine(1, f, -1 / last.alpha, next)
-    let expected = (difference.squaredNorm + c * c).squareRoot() - c
-    #expect(abs(found - expected) < 1e-5 * expected, "\(found), not \(expected)")
+    let objective = try ConsistencyObjective(
+      stage, teacher: distils ? teacher : nil, levels: 3)
+    #expect(objective.levels.map(\.timestep) == [49, 24, 0, -1])
+    var places = Set<Int>()
+    for step in 0..<12 {
+      let slice = Slice(examples: examples, rows: 0..<1, batch: 1, seed: 8, step: step)
+      let place = slice.stream(.timestep).integers(rows: 0..<1, below: 3)[0]
+      places.insert(place)
+      let (level, next) = (objective.levels[place], objective.levels[place + 1])
+      let image = examples.affine(2, -1)
+      let noise = slice.stream(.diffusionNoise).normal(rows: 0..<1, columns: 6)
+      let y = Matrix.combine(level.alpha, image, level.sigma, noise)
+      var goal: Matrix
+      if distils {
+        goal = y
+        for (level, next) in zip(objective.levels, objective.levels.dropFirst()).dropFirst(place) {
+          let x0 = try process.denoise(goal, at: level, teacher, .nothing)
+          // ε = (y - α x0)/σ; y' = α' x0 + σ' ε
+          let ratio = next.sigma / level.sigma
+          goal = Matrix.combine(next.alpha - ratio * level.alpha, x0, ratio, goal)
+        }
+      } else if place == 2 {
+        goal = image
+      } else {
+        let cleaner = Matrix.combine(next.alpha, image, next.sigma, noise)
+        goal = try process.denoise(cleaner, at: next, network, .nothing)
+      }
+      let difference = Matrix.combine(
+        1, try process.denoise(y, at: level, network, .nothing), -1, goal)
+      let c = 0.00054 * 6.0.squareRoot()
+      let expected = (difference.squaredNorm + c * c).squareRoot() - c
+      let found = objective.forward(network, slice).terms[0]
+      #expect(abs(found - expected) < 1e-5 * expected, "\(found), not \(expected)")
+    }
+    #expect(places == [0, 1, 2])
   }
 
-  @Test("consistency model: trained on N(m, s²), f is m + (x - m) √((s² + ε²)/(s² + ρ²))")
-  func gaussian() throws {
-    let (mean, deviation) = (0.3, 0.5)
-    let process = try DiffusionProcess(settings(.unconditional))
+  // Along DDIM's path x - m shrinks by (s² + ρρ')/(s² + ρ²) from ρ to ρ', and so does the mean of what
+  // the same noise leaves at ρ' of all x0 that x may have come from.
+  @Test(
+    "consistency model: trained on N(m, s²), f - m is x - m times (s² + ρρ')/(s² + ρ²) of all levels",
+    arguments: [true, false])
+  func gaussian(distils: Bool) throws {
+    let (mean, variance) = (0.3, 0.25)
+    var settings = settings(.unconditional)
+    settings.target = .velocity
+    let process = try DiffusionProcess(settings)
     let stage = DiffusionObjective<MLPDenoiser>(process: process, vae: nil)
     // In [0, 1] as images are, which the process sees in [-1, 1].
     let examples = Points(
-      points: normal(4000, 1, seed: 5).affine(Float(deviation / 2), Float((mean + 1) / 2)))
-    var training = StageSettings(steps: 1500, batch: 200, rate: 3e-3, warmup: 20, ema: 0.99)
-    training.finalRatio = 0.01
-    func trained<Goal: Objective>(_ objective: Goal, _ network: Goal.Network) throws -> Goal.Network
-    {
+      points: normal(4000, 1, seed: 5)
+        .affine(Float(variance.squareRoot() / 2), Float((mean + 1) / 2)))
+    func trained<Goal: Objective>(
+      _ objective: Goal, _ network: Goal.Network, rate: Double
+    ) throws -> Goal.Network {
+      var training = StageSettings(steps: 1500, batch: 200, rate: rate, warmup: 20, ema: 0.99)
+      training.finalRatio = 0.01
       var trainer = try Trainer(
         objective, network, examples: examples, settings: training, lanes: 1, seed: 1, threads: 1)
       while !trainer.isFinished { _ = try trainer.advance() }
       return trainer.network.averaged
     }
-    let teacher = try trained(stage, network(pixels: 1, conditional: false, width: 32))
-    for distils in [true, false] {
-      let objective = try ConsistencyObjective(
-        stage, teacher: distils ? teacher : nil, levels: 25)
-      let student = try trained(objective, teacher)
-      let boundary = process.schedule.level(0)
-      let function = ConsistencyFunction(boundary: boundary)
-      let epsilon = boundary.sigma / boundary.alpha
-      for timestep in [10, 25, 40, 49] {
-        let level = process.schedule.level(timestep)
-        let rho = level.sigma / level.alpha
-        let spread = (deviation * deviation + rho * rho).squareRoot()
-        let slope = (deviation * deviation + epsilon * epsilon).squareRoot() / spread
-        for place in [-1.5, -0.5, 0.5, 1.5] {
-          let y = Matrix(1, 1, [Float(level.alpha * (mean + place * spread))])
-          let x0 = try process.denoise(y, at: level, student, .nothing)
-          let coefficients = function.coefficients(at: level)
-          let f = Matrix.combine(coefficients.sample, y, coefficients.original, x0)[0, 0]
-          let expected = mean + place * spread * slope
-          #expect(
-            abs(Double(f) - expected) < 0.12,
-            "\(distils) t = \(timestep): \(f), expected \(expected)")
-        }
+    let teacher = try trained(
+      stage, network(pixels: 1, conditional: false, width: 32), rate: 3e-3)
+    let objective = try ConsistencyObjective(
+      stage, teacher: distils ? teacher : nil, levels: 8)
+    let student = try trained(objective, teacher, rate: 1e-3)
+    func rho(_ level: Level) -> Double { level.sigma / level.alpha }
+    var slope = 1.0
+    for (level, next) in zip(objective.levels, objective.levels.dropFirst()).reversed() {
+      let spread = variance + rho(level) * rho(level)
+      slope *= (variance + rho(level) * rho(next)) / spread
+      for place in [-1.5, -0.5, 0.5, 1.5] {
+        let y = Matrix(1, 1, [Float(level.alpha * (mean + place * spread.squareRoot()))])
+        let f = try process.denoise(y, at: level, student, .nothing)[0, 0]
+        let expected = mean + place * spread.squareRoot() * slope
+        #expect(
+          abs(Double(f) - expected) < 0.12, "t = \(level.timestep): \(f), expected \(expected)")
       }
-    }
-  }
-
-  /// The consistency function of data that is one black image: its path from x, to the boundary.
-  private struct Black: Denoiser {
-    let schedule: NoiseSchedule
-
-    func forward(
-      _ x: Matrix, condition: Condition, timesteps: [Double], dropout: Dropout?
-    ) -> (output: Matrix, residuals: Int) {
-      let boundary = schedule.level(0)
-      var (factors, offsets): ([Float], [Float]) = ([], [])
-      for level in timesteps.map(schedule.level(timestep:)) {
-        // f = -1 + ρ n with the n of x = -α + σ n, and D of f = s x + (1 - s) D.
-        let slope = boundary.sigma / boundary.alpha / level.sigma
-        let c = ConsistencyFunction(boundary: boundary).coefficients(at: level)
-        factors.append(Float((slope - c.sample) / c.original))
-        offsets.append(Float((slope * level.alpha - 1) / c.original))
-      }
-      var output = x
-      output.scaleRows(
-        factors, adding: offsets, Matrix(x.rows, x.columns, fill: 1))
-      return (output, 0)
-    }
-    func backward(_ dOutput: Matrix, _ residuals: Int, _ gradients: inout Gradients) {}
-    func visit(_ path: String, _ body: (String, inout Parameter) throws -> Void) {}
-  }
-
-  @Test("Of an exact function any number of steps draws the data to the boundary's noise")
-  func exact() throws {
-    let configuration = try small(
-      "diffusion.formulation=none", "consistency.kind=training", "consistency.levels=9")
-    #expect(configuration.diffusion.clip)
-    let black = Black(schedule: try DiffusionProcess(configuration.diffusion).schedule)
-    let model = try Model(
-      configuration, shape: ImageShape(height: 4, width: 4, channels: 1), vae: nil,
-      denoiser: black, consistency: black)
-    let boundary = black.schedule.level(0)
-    for steps in [1, 2, 5, 10] {
-      var options = SamplingOptions(configuration.sampling, threads: 2)
-      (options.sampler, options.steps) = (.consistency, steps)
-      let pixels = try Generator(model, options).images(0..<50).elements
-      // Of 800 normal numbers none is beyond 4.5.
-      let largest = 4.5 * boundary.sigma / boundary.alpha / 2
-      #expect(pixels.allSatisfy { Double($0) < largest }, "\(steps): \(pixels.max() ?? 0)")
     }
   }
 
@@ -174,7 +146,8 @@ private struct Points: Examples {
 
       // Its grids are drawn without the guidance that the second stage's are drawn with.
       let configuration = try small(
-        "consistency.kind=training", "training.consistency.steps=4",
+        "consistency.kind=training", "diffusion.target=velocity",
+        "training.consistency.steps=4",
         "training.consistency.batch=50", "diffusion.drop_reconstruction=0.5",
         "sampling.guidance=1")
       let model = try Model(of: trainedRun(in: runs, name: "consistent", configuration))

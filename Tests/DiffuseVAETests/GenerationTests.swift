@@ -77,7 +77,7 @@ import Testing
     for steps in [1, 2, 3, 7, 10, 49, 50] {
       for spacing in Spacing.allCases {
         for sampler in SamplingSettings.Sampler.allCases
-        where sampler.countsSteps && sampler != .consistency {
+        where sampler.countsSteps {
           let (asked, evaluations) = try asked(trained) {
             ($0.steps, $0.spacing, $0.sampler) = (steps, spacing, sampler)
           }
@@ -99,15 +99,6 @@ import Testing
       ($0.sampler, $0.corrections, $0.steps) = (.predictorCorrector, 3, 10)
     }
     #expect(times.count == 37 && evaluations == 37)
-    // A consistency model is asked at levels from noise on, and not at the last one, where it ends.
-    for (steps, expected) in [(1, [49]), (2, [49, 24]), (7, [49, 42, 35, 28, 21, 14, 7])] {
-      let (times, _) = try asked(trained) { ($0.sampler, $0.steps) = (.consistency, steps) }
-      #expect(times == expected.map(Double.init))
-    }
-    let most = problem {
-      try generator(trained) { ($0.sampler, $0.steps) = (.consistency, 50) }
-    }
-    #expect(most.contains("takes 1...49 steps, not 50"))
     #expect(problem { try generator(shakenModel()) { $0.steps = 51 } }.contains("1...50"))
     #expect(problem { try generator(shakenModel()) { $0.steps = 0 } }.contains("1...50"))
     #expect(
@@ -174,7 +165,7 @@ import Testing
 
   @Test("A model loaded without its second stage draws the VAE's images, whatever the sampler")
   func firstStageAlone() throws {
-    let whole = try shakenModel("consistency.kind=training")
+    let whole = try shakenModel("consistency.kind=distillation")
     func part(denoiser: (any Denoiser)?) throws -> Model {
       try Model(whole.configuration, shape: whole.shape, vae: whole.vae, denoiser: denoiser)
     }

@@ -131,6 +131,12 @@ extension Configuration {
       else: "diffusion.learn_variance must be false with consistency.kind \(consistency.kind), "
         + "whose model has no variance")
     require(
+      consistency.kind != .training || diffusion.target == .velocity,
+      of: "consistency.kind", "diffusion.target",
+      else: "diffusion.target must be velocity with consistency.kind training, not "
+        + "\(diffusion.target): what holds all levels is that an image without noise is its own estimate"
+    )
+    require(
       sampling.variance != .learned || diffusion.learnVariance,
       of: "sampling.variance", "diffusion.learn_variance",
       else: "sampling.variance learned is for diffusion.learn_variance only")
@@ -139,10 +145,6 @@ extension Configuration {
       of: "sampling.steps", "diffusion.steps",
       else: "sampling.steps must be at most diffusion.steps, "
         + "not \(sampling.steps) with \(diffusion.steps)")
-    require(
-      sampling.sampler != .consistency || sampling.steps != diffusion.steps,
-      of: "sampling.steps", "diffusion.steps", "sampling.sampler",
-      else: "sampling.steps must be less than diffusion.steps with sampler consistency")
     require(
       consistency.levels <= diffusion.steps || consistency.kind == .none,
       of: "consistency.levels", "diffusion.steps",

@@ -113,11 +113,8 @@ struct DiffusionProcess: Sendable {
 
   /// The same, and v of every pixel if the network chooses the variance: that of the condition,
   /// guided or not.
-  ///
-  /// - Parameter mayClip: false for what is no estimate of y0 alone, and may lie beyond the data.
   func estimate(
-    _ y: Matrix, at level: Level, _ network: any Denoiser, _ known: Known, guidance: Double = 0,
-    mayClip: Bool = true
+    _ y: Matrix, at level: Level, _ network: any Denoiser, _ known: Known, guidance: Double = 0
   ) throws -> (y0: Matrix, v: Matrix?) {
     let recovery = target.recovery(at: level)
     func estimate(withholding withheld: Conditioning.Parts?) -> (y0: Matrix, v: Matrix?) {
@@ -134,7 +131,7 @@ struct DiffusionProcess: Sendable {
     guard y0.isFinite, v?.isFinite ?? true else {
       throw UserError("the denoiser's output is not finite at timestep \(Int(level.timestep))")
     }
-    return (mayClip ? clipped(y0, known.reconstruction) : y0, v)
+    return (clipped(y0, known.reconstruction), v)
   }
 
   /// An estimate of y0 in the range of the data, if samplers are to clip.

@@ -43,9 +43,7 @@ struct Batch {
   private func found(_ y: Matrix, _ level: Level) throws -> (y0: Matrix, v: Matrix?) {
     let weight = settings.guidance.weight(at: level, steps: process.schedule.steps)
     tally.ask(weight == 0 ? 1 : 2)
-    // A consistency model's network must be free to cancel the noise in f's other part.
-    return try process.estimate(
-      y, at: level, network, known, guidance: weight, mayClip: settings.sampler != .consistency)
+    return try process.estimate(y, at: level, network, known, guidance: weight)
   }
 
   static let choosesNoVariance = UserError(

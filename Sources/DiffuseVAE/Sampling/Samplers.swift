@@ -69,13 +69,6 @@ extension SamplingSettings {
   func levels(of schedule: NoiseSchedule) throws -> [Level] {
     switch sampler {
     case .rk45: return [schedule.level(schedule.steps - 1), schedule.level(0), .clean]
-    // It ends where it is asked no more: at the boundary, the first timestep.
-    case .consistency:
-      guard (1..<schedule.steps).contains(steps) else {
-        throw UserError(
-          "a consistency model takes 1...\(schedule.steps - 1) steps, not \(steps)")
-      }
-      return try schedule.levels(count: steps + 1, spacing: spacing).dropLast()
     default: return try schedule.levels(count: steps, spacing: spacing)
     }
   }

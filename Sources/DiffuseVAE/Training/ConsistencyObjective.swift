@@ -1,29 +1,33 @@
 import Diffusion
 import Neural
 
-/// The consistency model: how far its answers for two neighbouring levels of one path are apart, a
-/// mean over images (Song et al. 2023, algorithms 2 and 3).
+/// The consistency model: how far what it says of a noisy image is from where the image's path ends, a
+/// mean over images.
 ///
-/// The answer for the cleaner level is by the same weights, but is not differentiated (Song &
-/// Dhariwal 2023, section 3.2).
+/// With a teacher that is where the teacher's deterministic DDIM leads (Luhman & Luhman 2021,
+/// "Knowledge Distillation in Iterative Generative Models", for pure noise; here from every level), the
+/// consistency function itself (Song et al. 2023, section 3), not the model's own answer one step on
+/// (algorithm 2): errors do not add up from step to step.
+///
+/// Without one, paths are known by their noise only, and the goal is the answer for the same noise one
+/// level on (algorithm 3): by the same weights, but not differentiated (Song & Dhariwal 2023, section
+/// 3.2). At the clean end it is the image.
 struct ConsistencyObjective<Network: Denoiser>: Objective {
   /// What the second stage does to images.
   let stage: DiffusionObjective<Network>
-  /// Whose step leads to the cleaner level; nil to take the noise that is known.
+  /// Whose paths are learnt; nil to take the noise that is known.
   let teacher: Network?
-  /// From noise to data, the last is the boundary.
+  /// From noise to data, the last is clean.
   let levels: [Level]
-  private let function: ConsistencyFunction
 
   let terms = ["loss"]
   var together: Int { Network.together }
 
-  /// - Parameter levels: 2 or more.
+  /// - Parameter levels: with noise, 1 or more.
   init(_ stage: DiffusionObjective<Network>, teacher: Network?, levels count: Int) throws {
     self.stage = stage
     self.teacher = teacher?.prepared(training: false)
-    levels = Array(try stage.process.schedule.levels(count: count).dropLast())
-    function = ConsistencyFunction(boundary: stage.process.schedule.level(0))
+    levels = try stage.process.schedule.levels(count: count)
   }
 
   struct Residuals: Sendable {
@@ -33,59 +37,73 @@ struct ConsistencyObjective<Network: Denoiser>: Objective {
 
   func forward(_ network: Network, _ slice: Slice) -> (terms: [Double], residuals: Residuals) {
     let (y0, known) = stage.chain(of: slice)
-    let places = slice.stream(.timestep).integers(rows: slice.rows, below: levels.count - 1)
-    let (noisy, cleaner) = (places.map { levels[$0] }, places.map { levels[$0 + 1] })
-    let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: y0.columns)
     let process = stage.process
-    func diffused(to levels: [Level]) -> Matrix {
-      process.diffuse(y0, noise: noise, levels: levels)
-    }
-    func output(_ network: Network, _ y: Matrix, _ levels: [Level], dropout: Dropout? = nil)
-      -> (output: Matrix, residuals: Network.Residuals)
-    {
-      let (x, condition) = process.shown(y, known)
-      return network.forward(
-        x, condition: condition, timesteps: levels.map(\.timestep), dropout: dropout)
-    }
-    let y = diffused(to: noisy)
-    var next: Matrix
-    if let teacher {
-      let original = process.clipped(
-        process.original(y, output(teacher, y, noisy).output, levels: noisy),
-        known.reconstruction)
-      next = y
-      let steps = zip(noisy, cleaner).map { ddimCoefficients(from: $0, to: $1) }
-      next.scaleRows(
-        steps.map { Float($0.current) }, adding: steps.map { Float($0.original) }, original)
-    } else {
-      next = diffused(to: cleaner)
-    }
-    // Where the goal is at the boundary it is `next` over α, whatever the network says.
-    let goal = answer(next, output(network, next, cleaner).output, cleaner).value
-    let (raw, residuals) = output(
-      network, y, noisy,
+    let places = slice.stream(.timestep).integers(rows: slice.rows, below: levels.count - 1)
+    let noisy = places.map { levels[$0] }
+    let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: y0.columns)
+    let y = process.diffuse(y0, noise: noise, levels: noisy)
+    let goal =
+      if let teacher {
+        pathEnds(from: y, at: places, teacher, known)
+      } else {
+        nextAnswers(y0, noise, at: places, network, known)
+      }
+    let (x, condition) = process.shown(y, known)
+    let (output, residuals) = network.forward(
+      x, condition: condition, timesteps: noisy.map(\.timestep),
       dropout: Dropout(
         rate: slice.isTraining ? stage.dropout : 0, slice.stream(.dropout), rows: slice.rows))
-    let (value, slopes) = answer(y, raw, noisy)
     var (loss, derivative) = pseudoHuber(
-      value, goal, scale: 0.00054 * Double(y0.columns).squareRoot(),
-      weight: 1 / Double(slice.batch))
-    derivative.scaleRows(slopes, adding: [Float](repeating: 0, count: y.rows), y)
+      process.original(y, output, levels: noisy), goal,
+      scale: 0.00054 * Double(y0.columns).squareRoot(), weight: 1 / Double(slice.batch))
+    derivative.scaleRows(noisy.map { Float(process.target.recovery(at: $0).output) })
     return ([loss], Residuals(network: residuals, derivative: derivative))
   }
 
-  /// f, and its derivative by the network's output, for every row.
-  private func answer(
-    _ y: Matrix, _ output: Matrix, _ levels: [Level]
-  ) -> (value: Matrix, slopes: [Float]) {
-    let coefficients = levels.map(function.coefficients)
-    var value = stage.process.original(y, output, levels: levels)
-    value.scaleRows(
-      coefficients.map { Float($0.original) }, adding: coefficients.map { Float($0.sample) }, y)
-    let slopes = zip(levels, coefficients).map {
-      Float($1.original * stage.process.target.recovery(at: $0).output)
+  /// Where the teacher's path leads from each row, at the level of its place.
+  private func pathEnds(
+    from start: Matrix, at places: [Int], _ teacher: Network, _ known: Known
+  ) -> Matrix {
+    var y = start
+    for (step, (level, next)) in zip(levels, levels.dropFirst()).enumerated() {
+      let rows = places.indices.filter { places[$0] <= step }
+      guard !rows.isEmpty else { continue }
+      let (part, known) = (y.rows(at: rows), known.rows(rows))
+      let original = estimate(
+        part, [Level](repeating: level, count: rows.count), teacher, known)
+      let coefficients = ddimCoefficients(from: level, to: next)
+      let moved = Matrix.combine(
+        coefficients.current, part,
+        coefficients.original, stage.process.clipped(original, known.reconstruction))
+      for (i, row) in rows.enumerated() { y.replaceRow(row, by: moved, i) }
     }
-    return (value, slopes)
+    return y
+  }
+
+  /// What the network says one level on of images with the same noise; at the clean end, the images.
+  ///
+  /// Not clipped: what is learnt of clipped answers lies within the data, on average, and farther in at
+  /// every level.
+  private func nextAnswers(
+    _ y0: Matrix, _ noise: Matrix, at places: [Int], _ network: Network, _ known: Known
+  ) -> Matrix {
+    let noisy = places.indices.filter { levels[places[$0] + 1].variance > 0 }
+    guard !noisy.isEmpty else { return y0 }
+    let next = noisy.map { levels[places[$0] + 1] }
+    let y = stage.process.diffuse(y0.rows(at: noisy), noise: noise.rows(at: noisy), levels: next)
+    let answers = estimate(y, next, network, known.rows(noisy))
+    var goal = y0
+    for (i, row) in noisy.enumerated() { goal.replaceRow(row, by: answers, i) }
+    return goal
+  }
+
+  private func estimate(
+    _ y: Matrix, _ levels: [Level], _ network: Network, _ known: Known
+  ) -> Matrix {
+    let (x, condition) = stage.process.shown(y, known)
+    let (output, _) = network.forward(
+      x, condition: condition, timesteps: levels.map(\.timestep), dropout: nil)
+    return stage.process.original(y, output, levels: levels)
   }
 
   func backward(

@@ -100,7 +100,9 @@ public struct Training {
       DiffusionObjective<Network>(configuration, vae: whole.vae),
       teacher: settings.kind == .distillation ? teacher : nil, levels: settings.levels)
     var trainer = try trainer(objective, teacher, .consistency, on: data.training)
-    return try train(&trainer, .consistency, test: data.test) { trainer in
+    // Each image costs as many evaluations as its path has steps.
+    let test = data.test.map { $0.chosen($0.spread(1000)) }
+    return try train(&trainer, .consistency, test: test) { trainer in
       try Model(
         configuration, shape: data.shape, vae: whole.vae, denoiser: nil,
         consistency: trainer.network.averaged, prior: whole.prior)

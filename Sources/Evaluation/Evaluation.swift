@@ -164,14 +164,5 @@ extension Reference {
 
 extension ByteImages {
   /// At most `count` of the images, spread evenly.
-  func taking(_ count: Int) -> ByteImages {
-    chosen(spread(count))
-  }
-
-  /// Numbers in [0, 1] as bytes, as they would be saved.
-  init(_ pixels: Matrix, shape: ImageShape) {
-    self.init(
-      count: pixels.rows, height: shape.height, width: shape.width, channels: shape.channels,
-      bytes: pixels.bytes)
-  }
+  func taking(_ count: Int) -> ByteImages { chosen(spread(count)) }
 }

@@ -178,6 +178,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
         data:
           set: digits
           folder: null
+          flip: false
 
         vae:
           hidden: [1024, 1024]

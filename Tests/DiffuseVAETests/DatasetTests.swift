@@ -44,4 +44,128 @@ import Testing
       #expect(try Dataset(settings).training.bytes == [3])
     }
   }
+
+  private func write(_ bytes: [UInt8], _ path: String) throws {
+    let folder = (path as NSString).deletingLastPathComponent
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try File.writeAtomically(bytes, to: path)
+  }
+
+  /// A batch of plain images, each of one colour, and its records.
+  private func batch(_ images: [(label: UInt8, red: UInt8, green: UInt8, blue: UInt8)]) -> [UInt8] {
+    images.flatMap { image in
+      [image.label]
+        + [image.red, image.green, image.blue].flatMap { [UInt8](repeating: $0, count: 1024) }
+    }
+  }
+
+  @Test("Batches of CIFAR-10 are read in the order of their numbers, without gaps")
+  func cifar() throws {
+    try inTemporaryFolder { folder in
+      let settings = DataSettings(set: "cifar-10", folder: folder)
+      let inside = folder + "/cifar-10-batches-bin"
+      try write(batch([(3, 1, 2, 3), (9, 4, 5, 6)]), inside + "/data_batch_1.bin")
+      #expect(try Dataset(settings).test == nil)
+      try write(batch([(0, 7, 8, 9)]), inside + "/data_batch_2.bin")
+      try write(batch([(5, 10, 11, 12)]), inside + "/test_batch.bin")
+      let data = try Dataset(settings)
+      #expect(data.shape == ImageShape(height: 32, width: 32, channels: 3))
+      #expect(data.training.labels == [3, 9, 0] && data.test?.labels == [5])
+      let pixels: [[UInt8]] = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+      #expect(
+        data.training.bytes == pixels.flatMap { pixel in (0..<1024).flatMap { _ in pixel } })
+      try write(batch([(0, 7, 8, 9)]), inside + "/data_batch_4.bin")
+      #expect(problem { try Dataset(settings) }.hasPrefix(inside + "/data_batch_3.bin: "))
+    }
+  }
+
+  /// An NPY file of bytes.
+  private func npy(_ shape: [Int], _ bytes: [UInt8], type: String = "|u1") -> [UInt8] {
+    let sizes = shape.map { "\($0), " }.joined()
+    let header = "{'descr': '\(type)', 'fortran_order': False, 'shape': (\(sizes)), }\n"
+    return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(header.utf8.count), 0] + header.utf8 + bytes
+  }
+
+  @Test("Arrays are a set, with labels or without")
+  func arrays() throws {
+    try inTemporaryFolder { folder in
+      let settings = DataSettings(set: "mine", folder: folder)
+      try write(npy([2, 1, 2, 3], Array(0..<12)), folder + "/mine/train-images.npy")
+      var data = try Dataset(settings)
+      #expect(data.shape == ImageShape(height: 1, width: 2, channels: 3))
+      #expect(data.training.bytes == Array(0..<12))
+      #expect(data.training.labels == nil && data.test == nil)
+      try write(npy([2], [4, 1]), folder + "/mine/train-labels.npy")
+      try write(npy([1, 1, 2, 3], Array(12..<18)), folder + "/mine/test-images.npy")
+      data = try Dataset(settings)
+      #expect(data.training.labels == [4, 1] && data.test?.bytes == Array(12..<18))
+
+      try write(npy([1, 2, 1, 3], Array(12..<18)), folder + "/mine/test-images.npy")
+      #expect(
+        problem { try Dataset(settings) } == "mine: test images are 2x1x3, training images 1x2x3")
+      try write(npy([3], [4, 1, 1]), folder + "/mine/train-labels.npy")
+      #expect(problem { try Dataset(settings) }.hasSuffix("labels.npy: 3 labels for 2 images"))
+      try write(
+        npy([2], [0, 0, 0, 0, 0, 0, 128, 63], type: "<f4"), folder + "/mine/train-labels.npy")
+      #expect(problem { try Dataset(settings) }.contains("labels must be bytes (uint8)"))
+      for shape in [[], [6], [2, 6], [1, 1, 1, 2, 3], [0, 1, 2]] {
+        let bytes = [UInt8](repeating: 1, count: shape.reduce(1, *))
+        try write(npy(shape, bytes), folder + "/mine/train-images.npy")
+        let text = problem { try Dataset(settings) }
+        #expect(
+          text.contains("expected [N, H, W, C]") || text.contains("number of images is 0"),
+          "\(text)")
+      }
+    }
+  }
+
+  @Test("A folder of PNG files is a set; its folders are classes in the order of their names")
+  func folders() throws {
+    try inTemporaryFolder { folder in
+      let settings = DataSettings(set: "pictures", folder: folder)
+      func png(_ name: String, _ values: [UInt8], width: Int = 2) throws {
+        try write(
+          PNG.encode(width: width, height: 1, channels: 1, bytes: values), "\(folder)/\(name)")
+      }
+      try png("train/b.png", [3, 4])
+      try png("train/a.png", [1, 2])
+      var data = try Dataset(settings)
+      #expect(data.training.bytes == [1, 2, 3, 4] && data.training.labels == nil)
+      #expect(data.test == nil)
+
+      try png("pictures/train/dog/1.png", [5, 6])
+      try png("pictures/train/cat/1.png", [7, 8])
+      try png("pictures/train/cat/2.png", [9, 10])
+      try png("pictures/test/dog/1.png", [11, 12])
+      data = try Dataset(settings)
+      #expect(data.training.bytes == [7, 8, 9, 10, 5, 6] && data.training.labels == [0, 0, 1])
+      #expect(data.test?.bytes == [11, 12] && data.test?.labels == [1])
+
+      try png("pictures/test/bird/1.png", [11, 12])
+      #expect(problem { try Dataset(settings) }.contains("test/bird: there is no such class in"))
+      try FileManager.default.removeItem(atPath: folder + "/pictures/test")
+      try png("pictures/train/dog/2.png", [1, 2, 3], width: 3)
+      #expect(problem { try Dataset(settings) }.hasSuffix("is 1x3x1, and not 1x2x1"))
+    }
+  }
+
+  @Test("Mirror images follow the training images, with their labels, and held-out ones have none")
+  func flip() throws {
+    try inTemporaryFolder { folder in
+      let bytes = (0..<24).map { UInt8($0) }
+      try write(npy([2, 2, 2, 3], bytes), folder + "/train-images.npy")
+      try write(npy([2], [4, 1]), folder + "/train-labels.npy")
+      try write(npy([2, 2, 2, 3], bytes), folder + "/test-images.npy")
+      let plain = DataSettings(set: "mine", folder: folder)
+      let data = try Dataset(DataSettings(set: "mine", folder: folder, flip: true))
+      let lines: [[UInt8]] = [
+        [3, 4, 5, 0, 1, 2], [9, 10, 11, 6, 7, 8], [15, 16, 17, 12, 13, 14],
+        [21, 22, 23, 18, 19, 20],
+      ]
+      #expect(data.training.bytes == bytes + lines.flatMap { $0 })
+      #expect(data.training.labels == [4, 1, 4, 1])
+      #expect(data.test?.bytes == bytes)
+      #expect(try data.fingerprint() != Dataset(plain).fingerprint())
+    }
+  }
 }

@@ -3,11 +3,15 @@ import Diffusion
 /// The images to learn.
 public struct DataSettings: Equatable, Sendable {
   /// `digits` or a set of known density, `gaussian`, `gaussian-rotated` or `gaussian-mixture`, which
-  /// are built in, or the name of a set of IDX files.
+  /// are built in, or the name of a ``SetFolder``.
   public var set = "digits"
 
   /// The folder that holds the set; nil where such a set is usually kept.
   public var folder: String?
+
+  /// Whether the mirror images of the training images are training images, too: of photographs they
+  /// are as likely, of digits they are none.
+  public var flip = false
 }
 
 extension DataSettings: SettingsBlock {
@@ -16,10 +20,13 @@ extension DataSettings: SettingsBlock {
       Field(
         "set", \.set, .text,
         "built in are `digits` and sets of known density, `gaussian`, `gaussian-rotated` and "
-          + "`gaussian-mixture`; else the name of a set of IDX files"),
+          + "`gaussian-mixture`; else the name of a set of files"),
       Field(
         "folder", \.folder, .optional(.text),
         "folder that holds the set; null: where such a set is usually kept"),
+      Field(
+        "flip", \.flip, .boolean,
+        "whether the mirror images of the training images are training images, too"),
     ]
   }
 }

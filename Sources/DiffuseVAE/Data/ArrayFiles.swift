@@ -41,4 +41,12 @@ extension NPY {
 extension ImageShape {
   /// Height, width and channels.
   package var sizes: [Int] { [height, width, channels] }
+
+  /// One channel if none are given; nil for what no image can be.
+  init?(sizes: [Int]) {
+    guard (2...3).contains(sizes.count), sizes.allSatisfy({ (1...65536).contains($0) }) else {
+      return nil
+    }
+    self.init(height: sizes[0], width: sizes[1], channels: sizes.count == 3 ? sizes[2] : 1)
+  }
 }

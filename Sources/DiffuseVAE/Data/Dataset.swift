@@ -15,15 +15,14 @@ public struct Dataset: Sendable {
   /// Loads the set that the configuration names.
   ///
   /// `digits` is built in: 1 500 images for training and 297 held out. So are the sets of known
-  /// density, ``TestBed``: 10 000 and 2 000. Any other name is a folder of IDX files, looked for in
-  /// `settings.folder`, else in the folder that the environment variable `DIFFUSEVAE_DATA` names,
-  /// else in `data`; torchvision's layout is understood.
+  /// density, ``TestBed``: 10 000 and 2 000. Any other name is that of a ``SetFolder``.
   ///
   /// - Throws: `FormatError` or ``UserError``, each naming the file and what was expected.
   public init(_ settings: DataSettings) throws {
     name = settings.set
     let testBed = TestBed(rawValue: settings.set)
     entropy = testBed?.entropy
+    var training: ByteImages
     if let testBed {
       training = testBed.images(0..<10_000)
       test = testBed.images(10_000..<12_000)
@@ -34,24 +33,23 @@ public struct Dataset: Sendable {
       training = all.slice(0..<1500)
       test = all.slice(1500..<all.count)
     } else {
-      let folder = try Self.folder(settings)
-      training = try Self.images("train", at: Self.file("train", folder), folder)
-      test = try Self.existing("t10k", "images-idx3", folder).map {
-        try Self.images("t10k", at: $0, folder)
-      }
+      let folder = try SetFolder(settings)
+      training = try folder.training()
+      test = try folder.test()
     }
-    shape = ImageShape(
-      height: training.height, width: training.width, channels: training.channels)
-    if let test {
-      let found = ImageShape(height: test.height, width: test.width, channels: test.channels)
-      guard found == shape else {
-        throw UserError("\(name): test images are \(found), training images \(shape)")
-      }
+    shape = training.shape
+    if let test, test.shape != shape {
+      throw UserError("\(name): test images are \(test.shape), training images \(shape)")
     }
     guard shape.isDrawable else {
       throw UserError(
         "\(name): images are \(shape); they must have 1, 3 or 4 channels and at most 2^20 numbers")
     }
+    if settings.flip {
+      try checkMemory(bytes: 2 * training.bytes.count, "\(name) with its mirror images")
+      training.append(training.mirrored())
+    }
+    self.training = training
   }
 
   /// Tells what is trained on apart: the size of the images, the training images and, if they matter,
@@ -66,49 +64,6 @@ public struct Dataset: Sendable {
 
   /// Memory that the images take.
   var bytes: Int { training.bytes.count + (test?.bytes.count ?? 0) }
-
-  private static func folder(_ settings: DataSettings) throws -> String {
-    let root =
-      settings.folder ?? ProcessInfo.processInfo.environment["DIFFUSEVAE_DATA"] ?? "data"
-    let set = settings.set
-    // A folder of the set's name first: what lies beside it may be another set.
-    let candidates = [set, "\(set)/raw", set.uppercased(), "\(set.uppercased())/raw", ""]
-      .map { $0.isEmpty ? root : "\(root)/\($0)" }
-    guard let found = candidates.first(where: { existing("train", "images-idx3", $0) != nil })
-    else {
-      throw UserError(
-        """
-        \(root): no images of the set \(set) here; expected train-images-idx3-ubyte, plain or .gz, \
-        in this folder or in \(set), \(set)/raw or \(set.uppercased())/raw below it. \
-        Set data.folder or DIFFUSEVAE_DATA to where it is; scripts/get-mnist fetches MNIST.
-        """)
-    }
-    return found
-  }
-
-  private static func existing(_ split: String, _ part: String, _ folder: String) -> String? {
-    ["", ".gz"].map { "\(folder)/\(split)-\(part)-ubyte\($0)" }
-      .first { FileManager.default.fileExists(atPath: $0) }
-  }
-
-  private static func file(_ split: String, _ folder: String) throws -> String {
-    existing(split, "images-idx3", folder) ?? "\(folder)/\(split)-images-idx3-ubyte"
-  }
-
-  /// The images of a file, with the labels beside it, when there are any: there must be one for each
-  /// image.
-  private static func images(
-    _ split: String, at path: String, _ folder: String
-  ) throws -> ByteImages {
-    var images = try IDX.images(at: path)
-    guard let path = existing(split, "labels-idx1", folder) else { return images }
-    let labels = try IDX.labels(at: path)
-    guard labels.count == images.count else {
-      throw UserError("\(path): \(labels.count) labels for \(images.count) images")
-    }
-    images.labels = labels
-    return images
-  }
 }
 
 extension ByteImages {
@@ -131,6 +86,48 @@ extension ByteImages {
     return chosen
   }
 
+  /// Images of the same size after these; with labels, if both have them.
+  mutating func append(_ others: ByteImages) {
+    var all = ByteImages(
+      count: count + others.count, height: height, width: width, channels: channels,
+      bytes: bytes + others.bytes)
+    if let labels, let more = others.labels { all.labels = labels + more }
+    self = all
+  }
+
+  /// The same images, left and right exchanged.
+  func mirrored() -> ByteImages {
+    let row = width * channels
+    let elements = [UInt8](unsafeUninitializedCapacity: bytes.count) { target, filled in
+      for place in bytes.indices {
+        let (line, offset) = place.quotientAndRemainder(dividingBy: row)
+        let (column, channel) = offset.quotientAndRemainder(dividingBy: channels)
+        target[line * row + (width - 1 - column) * channels + channel] = bytes[place]
+      }
+      filled = bytes.count
+    }
+    var images = ByteImages(
+      count: count, height: height, width: width, channels: channels, bytes: elements)
+    images.labels = labels
+    return images
+  }
+
+  /// The same images with a square of so many pixels a side in place of each.
+  func enlarged(_ times: Int) -> ByteImages {
+    guard times > 1 else { return self }
+    let shape = ImageShape(height: height * times, width: width * times, channels: channels)
+    var elements: [UInt8] = []
+    elements.reserveCapacity(count * shape.count)
+    for line in 0..<count * height {
+      let pixels = (0..<width).flatMap { column in
+        let start = (line * width + column) * channels
+        return (0..<times).flatMap { _ in bytes[start..<start + channels] }
+      }
+      for _ in 0..<times { elements += pixels }
+    }
+    return ByteImages(elements, shape)
+  }
+
   /// The numbers of `count` of the images, or of all if there are fewer, spread evenly: a set may
   /// be sorted by its labels.
   package func spread(_ count: Int) -> [Int] {
@@ -141,6 +138,13 @@ extension ByteImages {
   /// The classes of images, by their numbers; nil where they are not known.
   package func labels(_ indices: some Collection<Int>) -> [Int]? {
     labels.map { labels in indices.map { Int(labels[$0]) } }
+  }
+
+  /// Numbers in [0, 1] as bytes, as they would be saved.
+  package init(_ pixels: Matrix, shape: ImageShape) {
+    self.init(
+      count: pixels.rows, height: shape.height, width: shape.width, channels: shape.channels,
+      bytes: pixels.bytes)
   }
 
   /// Images by their numbers, `[indices, height·width·channels]` in [0, 1].

@@ -8,15 +8,15 @@ extension ByteImages {
   /// names.
   ///
   /// - Parameters:
-  ///   - shape: what each image must be.
+  ///   - shape: what each image must be; nil for what the first one is.
   ///   - counts: how many there may be.
   /// - Throws: ``UserError`` or `FormatError`, naming the file and what was expected.
-  package init(files path: String, shape: ImageShape, counts: ClosedRange<Int>) throws {
+  package init(files path: String, shape: ImageShape?, counts: ClosedRange<Int>) throws {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw UserError("\(path): no such file or folder")
     }
-    let bytes =
+    let images =
       if isFolder.boolValue {
         try Self.folder(path, shape, counts)
       } else if path.lowercased().hasSuffix(".png") {
@@ -24,12 +24,18 @@ extension ByteImages {
       } else {
         try Self.array(path, shape)
       }
-    let count = bytes.count / shape.count
-    try Self.check(count, in: counts, path)
+    try Self.check(images.count, in: counts, path)
+    self = images
+  }
+
+  /// - Parameter bytes: those of whole images.
+  init(_ bytes: [UInt8], _ shape: ImageShape) {
     self.init(
-      count: count, height: shape.height, width: shape.width,
+      count: bytes.count / shape.count, height: shape.height, width: shape.width,
       channels: shape.channels, bytes: bytes)
   }
+
+  package var shape: ImageShape { ImageShape(height: height, width: width, channels: channels) }
 
   private static func check(_ count: Int, in counts: ClosedRange<Int>, _ path: String) throws {
     guard counts.contains(count) else {
@@ -37,44 +43,53 @@ extension ByteImages {
     }
   }
 
-  private static func array(_ path: String, _ shape: ImageShape) throws -> [UInt8] {
-    let (tensor, type) = try NPY.decode(rows: shape.count, of: path)
-    let image = shape.sizes
+  private static func array(_ path: String, _ expected: ImageShape?) throws -> ByteImages {
+    let (tensor, type) = try NPY.decode(rows: expected?.count ?? 1 << 20, of: path)
     let found = Array(tensor.shape.dropFirst())
-    guard !tensor.shape.isEmpty, found == image || found + [1] == image else {
-      let sizes = image.map(String.init).joined(separator: ", ")
-      throw UserError("\(path): is of shape \(tensor.shape); expected [N, \(sizes)]")
+    guard let shape = expected ?? ImageShape(sizes: found), !tensor.shape.isEmpty,
+      found == shape.sizes || found + [1] == shape.sizes
+    else {
+      let sizes = expected?.sizes.map(String.init) ?? ["H", "W", "C"]
+      throw UserError(
+        "\(path): is of shape \(tensor.shape); expected [N, \(sizes.joined(separator: ", "))]")
     }
-    guard type != .uint8 else { return tensor.elements.map { UInt8($0) } }
+    guard type != .uint8 else { return ByteImages(tensor.elements.map { UInt8($0) }, shape) }
     guard tensor.elements.allSatisfy({ (0...1).contains($0) }) else {
       throw UserError("\(path): numbers must be in [0, 1], or bytes (uint8)")
     }
-    return Matrix(1, tensor.elements.count, tensor.elements).bytes
+    return ByteImages(Matrix(1, tensor.elements.count, tensor.elements).bytes, shape)
   }
 
-  private static func image(_ path: String, _ shape: ImageShape) throws -> [UInt8] {
+  private static func image(_ path: String, _ shape: ImageShape?) throws -> ByteImages {
     let image = try PNG.decode(File.read(path), file: path)
     let found = ImageShape(height: image.height, width: image.width, channels: image.channels)
-    guard found == shape else {
-      throw UserError("\(path): is \(found), and not \(shape)")
+    guard found == shape ?? found else {
+      throw UserError("\(path): is \(found), and not \(shape ?? found)")
     }
-    return image.bytes
+    return ByteImages(image.bytes, found)
   }
 
   private static func folder(
-    _ path: String, _ shape: ImageShape, _ counts: ClosedRange<Int>
-  ) throws -> [UInt8] {
-    let names: [String]
-    do {
-      names = try FileManager.default.contentsOfDirectory(atPath: path)
-    } catch {
-      throw UserError("\(path): the folder cannot be read (\(error.reason))")
+    _ path: String, _ expected: ImageShape?, _ counts: ClosedRange<Int>
+  ) throws -> ByteImages {
+    let files = try names(in: path).filter { $0.lowercased().hasSuffix(".png") }
+    guard let first = files.first else {
+      throw UserError("\(path): there are no PNG files in this folder")
     }
-    let files = names.filter { $0.lowercased().hasSuffix(".png") && !$0.hasPrefix(".") }.sorted()
-    guard !files.isEmpty else { throw UserError("\(path): there are no PNG files in this folder") }
     // Too few are counted when they are known to be images.
     try check(max(files.count, counts.lowerBound), in: counts, path)
+    let shape = try expected ?? image("\(path)/\(first)", nil).shape
     try checkMemory(bytes: files.count * shape.count, "\(path): reading \(files.count) images")
-    return try files.flatMap { try image("\(path)/\($0)", shape) }
+    return ByteImages(try files.flatMap { try image("\(path)/\($0)", shape).bytes }, shape)
+  }
+
+  /// What is in a folder and not hidden, in the order of the names.
+  static func names(in folder: String) throws -> [String] {
+    do {
+      return try FileManager.default.contentsOfDirectory(atPath: folder)
+        .filter { !$0.hasPrefix(".") }.sorted()
+    } catch {
+      throw UserError("\(folder): the folder cannot be read (\(error.reason))")
+    }
   }
 }

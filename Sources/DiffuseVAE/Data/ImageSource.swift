@@ -28,9 +28,14 @@ public enum ImageSource: Equatable, Sendable {
 extension Model {
   /// Images that are there, of the model's size, with labels where these are known.
   ///
-  /// - Parameter count: how many; nil for one of the data set, and for all of a class or of files.
+  /// - Parameters:
+  ///   - count: how many; nil for one of the data set, and for all of a class or of files.
+  ///   - times: of files: how many times smaller their sides are than the model's, a divisor of these;
+  ///     every pixel becomes a square.
   /// - Throws: ``UserError`` or `FormatError` when there are not so many, or they are of another size.
-  package func images(_ source: ImageSource, count: Int? = nil) throws -> ByteImages {
+  package func images(
+    _ source: ImageSource, count: Int? = nil, times: Int = 1
+  ) throws -> ByteImages {
     switch source {
     case .dataset(let first):
       let data = try dataset()
@@ -41,7 +46,10 @@ extension Model {
       let images = data.training.chosen(isOfClass.indices.filter { isOfClass[$0] })
       return try slice(images, 0, count ?? images.count, of: "\(data.name), class \(label)")
     case .files(let path):
-      let images = try ByteImages(files: path, shape: shape, counts: 1...1_000_000)
+      let small = ImageShape(
+        height: shape.height / times, width: shape.width / times, channels: shape.channels)
+      let images = try ByteImages(files: path, shape: small, counts: 1...1_000_000)
+        .enlarged(times)
       return try slice(images, 0, count ?? images.count, of: path)
     }
   }

@@ -100,6 +100,21 @@ public enum PNG {
   /// Bytes that an image may have.
   package static let sizeLimit = 1 << 28
 
+  static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+
+  /// The chunks of a whole file.
+  static func chunks(of bytes: [UInt8]) -> [(type: String, content: ArraySlice<UInt8>)] {
+    var (chunks, rest) = ([(type: String, content: ArraySlice<UInt8>)](), bytes.dropFirst(8))
+    while rest.count >= 12 {
+      let length = Int(bigEndian(rest.prefix(4)))
+      guard length <= rest.count - 12 else { break }
+      let type = String(decoding: rest.dropFirst(4).prefix(4), as: UTF8.self)
+      chunks.append((type, rest.dropFirst(8).prefix(length)))
+      rest = rest.dropFirst(12 + length)
+    }
+    return chunks
+  }
+
   /// What libpng has last complained about.
   private static func message(_ image: UnsafePointer<png_image>) -> String {
     withUnsafeBytes(of: image.pointee.message) {
@@ -110,7 +125,6 @@ public enum PNG {
   /// Follows the chunks (length, type, data, CRC-32 of type and data) from the signature to the
   /// end, which libpng does not: it stops at the last pixel, and would not miss what is missing.
   private static func checkChunks(_ bytes: [UInt8], file: String) throws {
-    let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
     guard bytes.starts(with: signature) else {
       throw FormatError(file: file, problem: "is not a PNG: it does not begin with the signature")
     }

@@ -64,7 +64,7 @@ struct Interpolate: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "X.png: a sheet; X.npy: the refined frames; no ending: a folder of them. "
+      "X.png: a sheet; X.apng: a film; X.npy: the refined frames; no ending: a folder of them. "
         + "interpolation-SPACE.png in the run's folder if not given.", valueName: "path"))
   var out: String?
 

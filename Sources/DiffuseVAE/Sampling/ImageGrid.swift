@@ -31,6 +31,15 @@ public enum ImageGrid {
   public static func png(
     _ images: Matrix, shape: ImageShape, columns: Int? = nil, scale: Int? = nil
   ) throws -> [UInt8] {
+    let sheet = sheet(images, shape: shape, columns: columns, scale: scale)
+    return try PNG.encode(
+      width: sheet.width, height: sheet.height, channels: shape.channels, bytes: sheet.bytes)
+  }
+
+  /// The same before it is a file: `bytes` is `[height, width, channels]`.
+  static func sheet(
+    _ images: Matrix, shape: ImageShape, columns: Int? = nil, scale: Int? = nil
+  ) -> (height: Int, width: Int, bytes: [UInt8]) {
     let columns = columns ?? Self.columns(images.rows)
     let scale = scale ?? Self.scale(shape)
     let (cellHeight, cellWidth) = (shape.height * scale + 1, shape.width * scale + 1)
@@ -52,6 +61,6 @@ public enum ImageGrid {
         }
       }
     }
-    return try PNG.encode(width: width, height: height, channels: channels, bytes: sheet)
+    return (height, width, sheet)
   }
 }

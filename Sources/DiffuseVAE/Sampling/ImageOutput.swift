@@ -2,10 +2,12 @@ import Formats
 import Foundation
 import Neural
 
-/// Where images go, by the ending of a name: `.png`, one sheet; `.npy`, float32 `[N, H, W, C]` in
-/// [0, 1]; no ending, a folder with a PNG for each image. Each appears whole or not at all.
+/// Where images go, by the ending of a name: `.png`, one sheet; `.apng`, a film of them; `.npy`, float32
+/// `[N, H, W, C]` in [0, 1]; no ending, a folder with a PNG for each image. Each appears whole or not at
+/// all.
 public enum ImageOutput: Sendable {
   case sheet(String)
+  case film(String)
   case array(String)
   case folder(String)
 
@@ -15,11 +17,15 @@ public enum ImageOutput: Sendable {
     let name = URL(fileURLWithPath: path)
     switch name.pathExtension.lowercased() {
     case "png": self = .sheet(path)
+    case "apng": self = .film(path)
     case "npy": self = .array(path)
     case "": self = .folder(path)
     case let other:
       throw UserError(
-        "\(path): .\(other) is not known here; end in .png (a sheet), .npy, or nothing (a folder)")
+        """
+        \(path): .\(other) is not known here; end in .png (a sheet), .apng (a film), .npy, or nothing \
+        (a folder)
+        """)
     }
   }
 
@@ -30,7 +36,7 @@ public enum ImageOutput: Sendable {
   ///   - columns: images in a row of a sheet.
   public func check(count: Int, shape: ImageShape, columns: Int? = nil) throws {
     switch self {
-    case .sheet(let path), .array(let path):
+    case .sheet(let path), .film(let path), .array(let path):
       let folder = path.contains("/") ? path[..<(path.lastIndex(of: "/") ?? path.endIndex)] : "."
       var isFolder: ObjCBool = false
       let exists = FileManager.default.fileExists(
@@ -79,6 +85,8 @@ public enum ImageOutput: Sendable {
     switch self {
     case .sheet(let path):
       try File.writeAtomically(ImageGrid.png(images, shape: shape, columns: columns), to: path)
+    case .film(let path):
+      try Self.write((0..<images.rows).map { images.rows($0..<$0 + 1) }, film: path, shape: shape)
     case .array(let path):
       try images.write(array: path, of: shape.sizes)
     case .folder(let path):
@@ -96,11 +104,33 @@ public enum ImageOutput: Sendable {
     }
   }
 
-  /// Writes interpolations: on a sheet, every path is its reconstructions above its frames; an
-  /// array or a folder holds the frames only.
+  /// A film of sheets, each of as many images, a tenth of a second each.
+  private static func write(
+    _ sheets: [Matrix], film path: String, shape: ImageShape, columns: Int? = nil
+  ) throws {
+    let frames = sheets.map { ImageGrid.sheet($0, shape: shape, columns: columns) }
+    guard let first = frames.first else { throw UserError("\(path): there are no images to write") }
+    try File.writeAtomically(
+      APNG.encode(
+        width: first.width, height: first.height, channels: shape.channels,
+        frames: frames.map(\.bytes), milliseconds: 100),
+      to: path)
+  }
+
+  /// Writes interpolations: on a sheet, every path is its reconstructions above its frames; in a film
+  /// all paths move together, likewise; an array or a folder holds the frames only.
   public func write(
     _ paths: (frames: Matrix, reconstructions: Matrix?), frames: Int, shape: ImageShape
   ) throws {
+    if case .film(let path) = self {
+      let images = [paths.reconstructions, paths.frames].compactMap { $0 }
+      let sheets = (0..<frames).map { frame in
+        let places = Array(stride(from: frame, to: paths.frames.rows, by: frames))
+        return Matrix.stacked(images.map { $0.rows(at: places) })
+      }
+      return try Self.write(
+        sheets, film: path, shape: shape, columns: max(1, paths.frames.rows / frames))
+    }
     guard case .sheet = self, let reconstructions = paths.reconstructions else {
       return try write(paths.frames, shape: shape, columns: frames)
     }

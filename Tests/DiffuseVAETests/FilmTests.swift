@@ -1,0 +1,33 @@
+import Formats
+import Neural
+import Testing
+
+@testable import DiffuseVAE
+
+@Suite struct FilmTests {
+  @Test("A film's first frame is the first of every path, with what the VAE makes of it above")
+  func paths() throws {
+    let shape = ImageShape(height: 1, width: 2, channels: 1)
+    let frames = Matrix(6, 2, (0..<12).map { Float($0) / 255 })
+    let reconstructions = frames.affine(1, 100 / 255)
+    try inTemporaryFolder { folder in
+      let path = folder + "/walk.apng"
+      let output = try ImageOutput(path)
+      try output.check(count: 1, shape: shape)
+      try output.write((frames: frames, reconstructions: reconstructions), frames: 3, shape: shape)
+      let film = try File.read(path)
+      // Frames 0 and 3 are the first of two paths.
+      let first = try PNG.decode(
+        ImageGrid.png(
+          .stacked([reconstructions.rows(at: [0, 3]), frames.rows(at: [0, 3])]), shape: shape,
+          columns: 2), file: "sheet")
+      let shown = try PNG.decode(film, file: "film")
+      #expect(shown.bytes == first.bytes && shown.width == first.width)
+
+      try output.write(frames, shape: shape)
+      let single = try PNG.decode(File.read(path), file: "film")
+      let image = try PNG.decode(ImageGrid.png(frames.rows(0..<1), shape: shape), file: "image")
+      #expect(single.bytes == image.bytes)
+    }
+  }
+}

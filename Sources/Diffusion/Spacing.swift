@@ -16,18 +16,22 @@ public enum Spacing: String, CaseIterable, Sendable {
 }
 
 extension NoiseSchedule {
-  /// Exactly `count` distinct timesteps, from T-1 down to 0: In 1...T; one alone is T-1.
+  /// Exactly `count` distinct timesteps, from `first` down to 0: In 1...first + 1; one alone is `first`.
+  ///
+  /// - Parameter first: In 0..<T; T-1 if not given.
   public func timesteps(
-    count N: Int, spacing: Spacing = .uniform
+    count N: Int, spacing: Spacing = .uniform, from first: Int? = nil
   ) throws(DiffusionError) -> [Int] {
-    try check("the number of sampling steps", N, in: 1...steps)
-    guard N > 1 else { return [steps - 1] }
+    let first = first ?? steps - 1
+    try check("the timestep to start from", first, in: 0...steps - 1)
+    try check("the number of sampling steps", N, in: 1...first + 1)
+    guard N > 1 else { return [first] }
     var ascending = [0]
     for i in 1..<N {
       // Where the curve is flat, neighbours round to the same step and have to be pushed apart;
       // enough are left for those that follow.
-      let apart = max(position(i, of: N, spacing), ascending[i - 1] + 1)
-      ascending.append(min(apart, steps - N + i))
+      let apart = max(position(i, of: N, spacing, from: first), ascending[i - 1] + 1)
+      ascending.append(min(apart, first + 1 - N + i))
     }
     return ascending.reversed()
   }
@@ -35,22 +39,22 @@ extension NoiseSchedule {
   /// The levels of those timesteps and, after them, `.clean`: the way of a sampler in `count`
   /// steps.
   public func levels(
-    count N: Int, spacing: Spacing = .uniform
+    count N: Int, spacing: Spacing = .uniform, from first: Int? = nil
   ) throws(DiffusionError) -> [Level] {
-    try timesteps(count: N, spacing: spacing).map(level) + [.clean]
+    try timesteps(count: N, spacing: spacing, from: first).map(level) + [.clean]
   }
 }
 
 extension NoiseSchedule {
-  /// The timestep of the i-th of N places, from the first timestep, i = 0, to the last.
-  private func position(_ i: Int, of N: Int, _ spacing: Spacing) -> Int {
+  /// The timestep of the i-th of N places, from timestep 0, i = 0, to the greatest, `first`.
+  private func position(_ i: Int, of N: Int, _ spacing: Spacing, from first: Int) -> Int {
     switch spacing {
-    case .uniform: return rounded((steps - 1) * i, by: N - 1)
-    case .quadratic: return rounded((steps - 1) * i * i, by: (N - 1) * (N - 1))
+    case .uniform: return rounded(first * i, by: N - 1)
+    case .quadratic: return rounded(first * i * i, by: (N - 1) * (N - 1))
     case .edm:
-      guard i < N - 1 else { return steps - 1 }
+      guard i < N - 1 else { return first }
       func root(_ level: Level) -> Double { .root(level.sigma / level.alpha, 7) }
-      let (low, high) = (root(level(0)), min(root(level(steps - 1)), .root(80, 7)))
+      let (low, high) = (root(level(0)), min(root(level(first)), .root(80, 7)))
       let ratio = Double.pow(low + (high - low) * Double(i) / Double(N - 1), 7)
       return Int(level(noiseShare: ratio / (1 + ratio)).timestep.rounded())
     }

@@ -50,10 +50,12 @@ struct MaterialArguments: ParsableArguments {
 
   /// Reads what is given.
   ///
-  /// - Parameter count: how many images; nil for all that are given, or 64.
-  func read(for model: Model, count: Int?) throws -> Material {
+  /// - Parameters:
+  ///   - count: how many images; nil for all that are given, or 64.
+  ///   - times: how many times smaller the sides of images in files are.
+  func read(for model: Model, count: Int?, times: Int) throws -> Material {
     let noise = try xT.map { try Matrix(array: $0, of: model.shape.sizes) }
-    let images = try from.map { try model.images($0, count: count) }
+    let images = try from.map { try model.images($0, count: count, times: times) }
     let latents = try z.map { try model.latents(file: $0) }
     let count = count ?? images?.count ?? latents?.rows ?? noise?.rows ?? 64
     for (path, given) in [(z, latents), (xT, noise)] {

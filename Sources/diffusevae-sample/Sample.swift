@@ -18,6 +18,7 @@ struct Sample: ParsableCommand {
   @OptionGroup var sampler: SamplerArguments
   @OptionGroup var material: MaterialArguments
   @OptionGroup var change: ChangeArguments
+  @OptionGroup var restored: RestorationArguments
 
   @Option(
     parsing: .unconditional,
@@ -45,7 +46,8 @@ struct Sample: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      X.png: one sheet; X.npy: float32 [N, H, W, C] in [0, 1]; no ending: a folder of PNGs. \
+      X.png: one sheet; X.apng: a film; X.npy: float32 [N, H, W, C] in [0, 1]; no ending: a folder of \
+      PNGs. \
       samples.png in the run's folder if not given.
       """, valueName: "path"))
   var out: String?
@@ -67,6 +69,13 @@ struct Sample: ParsableCommand {
         no x_T
         """)
     }
+    guard restored.isEmpty || material.from != nil && !material.invert else {
+      throw ValidationError(
+        "--hole, --enlarge, --denoise and --start-at restore images of --from, without --invert")
+    }
+    guard stage == .all || restored.isEmpty else {
+      throw ValidationError("--stage vae restores nothing: that is the second stage's")
+    }
     guard stage == .all || common.steps == nil && sampler.isEmpty else {
       throw ValidationError("--stage vae takes no sampler and none of its options")
     }
@@ -80,8 +89,10 @@ struct Sample: ParsableCommand {
     options.temperature = temperature
     (options.noiseTemperature, options.corruption) = (change.noiseTemperature, change.corrupt)
     options.batch = batch
+    options.restoration = try restored.restoration(for: model)
     let generator = try Generator(model, options)
-    let given = try material.read(for: model, count: count)
+    let given = try material.read(
+      for: model, count: count, times: restored.enlarge ?? 1)
     try output.check(count: given.count, shape: model.shape)
     let direction = try change.direction(for: model, threads: common.chosen.threads)
     try material.checkExports(shape: model.shape, besides: path)

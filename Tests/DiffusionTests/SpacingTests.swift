@@ -28,6 +28,24 @@ struct SpacingTests {
     #expect(!zip(found, found.dropFirst()).contains { $0 <= $1 }, "T = \(T), N = \(N): \(found)")
   }
 
+  @Test(
+    "from a lesser timestep uniform and quadratic are those of a schedule that ends there",
+    arguments: [Spacing.uniform, .quadratic], [0, 1, 6, 40, 99])
+  func fromLesser(spacing: Spacing, first: Int) throws {
+    let schedule = try NoiseSchedule(.linear, steps: 100)
+    let ending = try NoiseSchedule(.linear, steps: first + 1)
+    for N in 1...first + 1 {
+      let found = try schedule.timesteps(count: N, spacing: spacing, from: first)
+      #expect(try found == ending.timesteps(count: N, spacing: spacing))
+    }
+    #expect(throws: DiffusionError.self) {
+      try schedule.timesteps(count: first + 2, spacing: spacing, from: first)
+    }
+    for outside in [-1, 100] {
+      #expect(throws: DiffusionError.self) { try schedule.timesteps(count: 1, from: outside) }
+    }
+  }
+
   @Test("uniform: linspace(0, 999, N), rounded with halves to even")
   func uniform() throws {
     let schedule = try NoiseSchedule(.linear, steps: 1000)

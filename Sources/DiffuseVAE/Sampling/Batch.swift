@@ -4,24 +4,41 @@ import Synchronization
 
 /// Images on their way through the second stage together: what a sampler asks for.
 struct Batch {
-  /// `[batch, pixels]`
-  let start: Matrix
   let known: Known
+  /// y_T, `[batch, pixels]`
+  private let pureNoise: Matrix
+  /// y0 of the images that are restored, and how they are.
+  private let restored: (given: Matrix, by: Restoration)?
   private let addresses: [Int]
   private let network: any Denoiser
   private let process: DiffusionProcess
+  private let shape: ImageShape
   private let settings: SamplingSettings
   private let seed: UInt64
   private let tally: Tally
 
   init(
-    _ drafts: [Draft], _ known: Known, _ network: any Denoiser, _ process: DiffusionProcess,
-    _ settings: SamplingSettings, seed: UInt64, tally: Tally
+    _ drafts: [Draft], _ known: Known, _ network: any Denoiser, _ model: Model,
+    _ options: SamplingOptions, tally: Tally
   ) {
-    start = .stacked(drafts.map(\.start))
+    pureNoise = .stacked(drafts.map(\.start))
     addresses = drafts.map(\.noise)
-    (self.known, self.network, self.process) = (known, network, process)
-    (self.settings, self.seed, self.tally) = (settings, seed, tally)
+    (self.known, self.network) = (known, network)
+    (process, shape) = (model.process, model.shape)
+    (settings, seed, self.tally) = (options.settings, options.seed, tally)
+    let given = drafts.compactMap(\.given)
+    if let restoration = options.restoration, !given.isEmpty {
+      let y0 = model.process.formulation.chain(
+        fromImage: .stacked(given), known.reconstruction)
+      restored = (y0, restoration)
+    } else {
+      restored = nil
+    }
+  }
+
+  /// Where the sampler starts, at its first level.
+  func start(at level: Level) -> Matrix {
+    restored.map { $0.by.start($0.given, noise: pureNoise, at: level) } ?? pureNoise
   }
 
   /// The estimate of y0 of noisy samples.
@@ -37,13 +54,15 @@ struct Batch {
   /// What a stochastic sampler adds in a step, every image of its own number.
   func noise(_ step: Int) -> Matrix {
     RandomStream(seed: seed, purpose: .reverseNoise, step: step).normal(
-      rows: addresses, columns: start.columns)
+      rows: addresses, columns: pureNoise.columns)
   }
 
   private func found(_ y: Matrix, _ level: Level) throws -> (y0: Matrix, v: Matrix?) {
     let weight = settings.guidance.weight(at: level, steps: process.schedule.steps)
     tally.ask(weight == 0 ? 1 : 2)
-    return try process.estimate(y, at: level, network, known, guidance: weight)
+    var (y0, v) = try process.estimate(y, at: level, network, known, guidance: weight)
+    if let restored { y0 = restored.by.projected(y0, to: restored.given, shape) }
+    return (y0, v)
   }
 
   static let choosesNoVariance = UserError(

@@ -91,7 +91,7 @@ public struct Corruption: Equatable, Sendable, CustomStringConvertible {
   }
 
   /// Every pixel the mean of its square, which at the edge may be a part of one.
-  private static func pixelated(_ images: Matrix, _ shape: ImageShape, side: Int) -> Matrix {
+  static func pixelated(_ images: Matrix, _ shape: ImageShape, side: Int) -> Matrix {
     var coarse = images
     for row in 0..<images.rows {
       for top in stride(from: 0, to: shape.height, by: side) {

@@ -11,6 +11,8 @@ public struct SamplingOptions: Sendable {
   public var temperature = 1.0
   /// What x̂0 suffers before it is refined.
   public var corruption: Corruption?
+  /// How given images are restored.
+  public var restoration: Restoration?
   /// Scales y_T, the noise that an image starts from.
   public var noiseTemperature = 1.0
   /// The class that is asked for, of a model that has classes; nil to ask for all in turn, image i
@@ -39,6 +41,8 @@ package struct Draft: Sendable {
   package var z: Matrix?
   /// y_T, `[1, pixels]`.
   package var start: Matrix
+  /// The image that is to be restored, `[1, pixels]` in [-1, 1].
+  var given: Matrix?
   /// The class that a model with classes is asked for.
   var label = 0
   /// The address of the noise that stochastic samplers add.
@@ -60,7 +64,9 @@ public struct Generator: Sendable {
     self.model = model
     self.options = options
     try options.settings.check()
-    levels = try options.settings.levels(of: model.process.schedule)
+    let schedule = model.process.schedule
+    levels = try options.settings.levels(
+      of: schedule, from: options.restoration?.timestep(of: schedule))
     // A model without its second stage only draws what the VAE makes.
     guard options.sampler != .consistency || model.denoiser == nil || model.consistency != nil
     else {
@@ -216,7 +222,8 @@ public struct Generator: Sendable {
     try inBatches(drafts.map(\.number)) { places in
       let batch = try batch(places.map { drafts[$0] })
       let y0 = try options.settings.draw(
-        from: batch.start, through: levels, level: model.process.schedule.level(noiseShare:),
+        from: batch.start(at: levels[0]), through: levels,
+        level: model.process.schedule.level(noiseShare:),
         uncertainty: { model.posteriorVariance?($0) ?? 0 }, denoise: batch.denoise,
         estimate: batch.estimate, noise: batch.noise)
       tally.finish()
@@ -243,7 +250,7 @@ public struct Generator: Sendable {
       reconstruction: model.vae.map { decoded(drafts, $0).affine(2, -1) },
       z: model.vae.map { _ in .stacked(drafts.compactMap(\.z)) }, labels: drafts.map(\.label))
     return Batch(
-      drafts, known, network, model.process, options.settings, seed: options.seed, tally: tally)
+      drafts, known, network, model, options, tally: tally)
   }
 
   /// Runs `body` over batches of exactly ``batch`` images, image i always in row i modulo

@@ -27,13 +27,15 @@ extension Generator {
     try refine(drafts(of: z, labels: labels))
   }
 
-  /// Real images as drafts: z is the mean of q(z|x), all else that of image i of the seed.
+  /// Real images as drafts: z is the mean of q(z|x), all else that of image i of the seed. Of images that
+  /// are to be restored only what is known of them is taken.
   ///
   /// - Parameter inverting: whether y_T is the one from which the sampler draws the image itself.
   /// - Throws: ``UserError`` without a VAE unless inverting, and for a model with classes when those of
   ///   the images are not known.
   package func drafts(of images: ByteImages, inverting: Bool) throws -> [Draft] {
     try check(count: images.count)
+    let images = options.restoration?.known(of: images) ?? images
     let numbers = Array(0..<images.count)
     let asked = options.label.map { label in numbers.map { _ in label } }
     // A VAE with classes reads an image as one of its own class, whatever it is to become.
@@ -42,7 +44,7 @@ extension Generator {
       throw UserError("the model is told the class of every image: give that of these with --label")
     }
     let vae = model.vae
-    guard vae != nil || inverting else {
+    guard vae != nil || inverting || options.restoration != nil else {
       throw UserError(
         "formulation none has no VAE to encode images: they come back by --invert only")
     }
@@ -51,7 +53,11 @@ extension Generator {
         vae.encode(images.pixels(places), labels: own.map { own in places.map { own[$0] } }).mean
       }
     }
-    let drafts = drafts(numbers, z: z, labels: asked ?? own)
+    var drafts = drafts(numbers, z: z, labels: asked ?? own)
+    if options.restoration != nil {
+      let given = images.pixels(numbers).affine(2, -1)
+      for place in drafts.indices { drafts[place].given = given.rows(place..<place + 1) }
+    }
     return inverting ? try invert(drafts, to: images.pixels(numbers)) : drafts
   }
 

@@ -65,11 +65,13 @@ extension SamplingSettings {
   /// Whether the network must choose the variance.
   var choosesVariance: Bool { sampler == .ddpm && variance == .learned }
 
-  /// The levels on the way from noise to data.
-  func levels(of schedule: NoiseSchedule) throws -> [Level] {
-    switch sampler {
-    case .rk45: return [schedule.level(schedule.steps - 1), schedule.level(0), .clean]
-    default: return try schedule.levels(count: steps, spacing: spacing)
+  /// The levels on the way from noise, or from the timestep `first`, to data.
+  func levels(of schedule: NoiseSchedule, from first: Int? = nil) throws -> [Level] {
+    guard sampler == .rk45 else {
+      return try schedule.levels(count: steps, spacing: spacing, from: first)
     }
+    let last = first ?? schedule.steps - 1
+    // From the first timestep it is one step to the data.
+    return [schedule.level(last)] + (last == 0 ? [] : [schedule.level(0)]) + [.clean]
   }
 }

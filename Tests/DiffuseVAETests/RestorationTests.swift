@@ -50,6 +50,21 @@ import Testing
     }
   }
 
+  @Test("Of a VAE that knows plain images only, a hole becomes the mean of what is around it")
+  func imputation() {
+    let shape = ImageShape(height: 2, width: 5, channels: 1)
+    var restoration = Restoration()
+    restoration.known = .outside((0..<10).map { $0 < 3 })
+    let given = Matrix(1, 10, [0, 0, 0, 0.1, 0.3, 0.5, 0.9, 0.7, 0.3, 0.7])
+    let found = restoration.imputed(given, shape: shape) { x in
+      let mean = x.elements.reduce(0, +) / 10
+      return Matrix(1, 10, fill: mean)
+    }
+    for place in 0..<10 {
+      #expect(abs(found[0, place] - (place < 3 ? 0.5 : given[0, place])) < 1e-5)
+    }
+  }
+
   @Test("Enlarged images have the given means, and in between the deviation of the data")
   func means() throws {
     let model = try TestBedTests.model(.gaussian, "sampling.sampler=ddpm", "sampling.steps=1000")

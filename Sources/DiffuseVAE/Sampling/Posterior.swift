@@ -50,7 +50,13 @@ extension Generator {
     }
     let z = try vae.map { vae in
       try inBatches(numbers) { places in
-        vae.encode(images.pixels(places), labels: own.map { own in places.map { own[$0] } }).mean
+        let labels = own.map { own in places.map { own[$0] } }
+        func z(_ x: Matrix) -> Matrix { vae.encode(x, labels: labels).mean }
+        let given = images.pixels(places)
+        return z(
+          options.restoration?.imputed(given, shape: model.shape) {
+            vae.decode(z($0), labels: labels)
+          } ?? given)
       }
     }
     var drafts = drafts(numbers, z: z, labels: asked ?? own)

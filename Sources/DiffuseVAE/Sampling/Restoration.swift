@@ -52,6 +52,24 @@ public struct Restoration: Sendable, Equatable {
     return known
   }
 
+  /// Images of which the unknown is what a VAE makes of them, again and again: a chain that leads to
+  /// likely images with the known part (Rezende et al. 2014, "Stochastic Backpropagation", appendix F),
+  /// by means in place of draws.
+  ///
+  /// - Parameters:
+  ///   - given: `[batch, pixels]` in [0, 1].
+  ///   - reconstruction: of such images.
+  func imputed(
+    _ given: Matrix, shape: ImageShape, reconstruction: (Matrix) -> Matrix
+  ) -> Matrix {
+    guard known != .nothing else { return given }
+    return (0..<Self.imputations).reduce(given) { x, _ in
+      projected(reconstruction(x).clamped(to: 0...1), to: given, shape)
+    }
+  }
+
+  private static let imputations = 50
+
   /// Estimates of y0 that agree with what is known.
   ///
   /// - Parameters:

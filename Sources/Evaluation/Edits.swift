@@ -79,16 +79,6 @@ struct Edits {
   func moved(_ images: Matrix) -> Double { meanDistance(images, unedited) / distance }
 }
 
-/// The mean Euclidean distance of rows.
-private func meanDistance(_ a: Matrix, _ b: Matrix) -> Double {
-  var difference = a
-  difference.add(-1, b)
-  let distances = (0..<a.rows).map {
-    difference.rows($0..<$0 + 1).squaredNorm.squareRoot()
-  }
-  return sampleMean(distances).mean
-}
-
 extension EvaluationRequest {
   /// Refuses edits that cannot be made.
   func checkEdits(_ model: Model, _ data: Dataset) throws {

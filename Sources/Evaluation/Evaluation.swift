@@ -17,8 +17,11 @@ public struct EvaluationRow: Codable, Equatable, Sendable {
   /// there.
   public let secondsPerImage: Double?
   /// Of edited images: how far pixels are from the image before the edit, over how far they are in
-  /// another image of the class that it is moved to; nil of others.
+  /// another image of the class that it is moved to; of frames of a path, from the first one, over how
+  /// far first ones are from one another; nil of others.
   public var moved: Double?
+  /// Of frames of a path: the same of the means of q(z|x); nil of others.
+  public var code: Double?
   public let scores: Scores
 }
 
@@ -39,6 +42,8 @@ public struct EvaluationRequest: Sendable {
   public var showsVAE = true
   /// Strengths by which test images are moved to another class in z, to see what becomes of them.
   public var edits: [Double] = []
+  /// Paths through z, and through y_T, whose frames to compare with the first; nil for none.
+  public var paths: Int?
   /// Samples of z for each test image by which their likelihood is estimated; nil not to.
   public var importance: Int?
   /// Nil for none.
@@ -66,6 +71,7 @@ public struct EvaluationRequest: Sendable {
       }
       try generator(model, steps: options.steps).check(count: count)
       try checkEdits(model, data)
+      try checkPaths(model)
       guard importance == nil || model.vae != nil && data.test != nil else {
         throw UserError(
           "a likelihood takes a VAE and test images, and \(model.vae == nil ? run.name : data.name) "
@@ -104,7 +110,7 @@ extension Reference {
       of: run, needsDenoiser: request.refines, prior: request.priors.first)
     func record(
       _ name: String, by generator: Generator? = nil, count: Int? = nil,
-      labels: (Int) -> [Int]?, moved: ((Matrix) -> Double)? = nil,
+      labels: (Int) -> [Int]?, moved: ((Matrix) -> (pixels: Double, code: Double?))? = nil,
       _ make: (Int) throws -> Matrix
     ) throws {
       let count = count ?? request.count
@@ -115,10 +121,11 @@ extension Reference {
       // What is scored is what would be saved: bytes.
       var images = ByteImages(pixels, shape: model.shape)
       images.labels = labels(count)?.map { UInt8(clamping: $0) }
+      let distances = moved?(pixels)
       let row = EvaluationRow(
         images: name, count: images.count, steps: generator?.steps,
         evaluations: generator?.evaluations, secondsPerImage: seconds / Double(images.count),
-        moved: moved?(pixels), scores: try scores(of: images))
+        moved: distances?.pixels, code: distances?.code, scores: try scores(of: images))
       try each(row, images)
     }
     let generator = try request.generator(model, steps: request.options.steps)
@@ -139,9 +146,20 @@ extension Reference {
         for kind in Edits.Kind.allCases {
           try record(
             "moved to a class, \(kind.rawValue) × \(strength)", by: generator,
-            labels: { _ in edits.targets }, moved: edits.moved
+            labels: { _ in edits.targets }, moved: { (edits.moved($0), nil) }
           ) { _ in try generator.refine(edits.drafts(kind, strength: strength)) }
         }
+      }
+    }
+    if let paths = request.paths {
+      let walks = try Walks(paths, model, generator) { [extractor, threads] in
+        try extractor.outputs(of: $0, threads: threads).probabilities
+      }
+      for space in Walks.spaces {
+        try record(
+          "paths through \(space)", by: generator, labels: { _ in walks.classes },
+          moved: { walks.moved($0) }
+        ) { _ in try walks.images(through: space) }
       }
     }
     for prior in request.showsVAE ? request.priors : [] {

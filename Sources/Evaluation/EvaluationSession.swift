@@ -94,6 +94,10 @@ public struct EvaluationSession {
     let reference = try Reference(
       data, extractor: extractor(), count: request.count, seed: request.options.seed,
       threads: threads)
+    guard request.paths == nil || reference.extractor.origin != nil else {
+      throw UserError(
+        "--paths takes a classifier to say what becomes of classes: train one with --fit")
+    }
     guard request.edits.isEmpty || reference.extractor.origin != nil && test != nil else {
       throw UserError(
         "--edits takes test images and a classifier to say what becomes of them: train one with --fit"

@@ -194,14 +194,16 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     classifier. Labels: the share of images that the classifier takes for what they are, or were asked \
     to be. s/image: wall time of making the whole row with all threads, over its images. \
     Evals: how often the second stage's network was asked for an image, on average. Moved: how far \
-    edited images are from what they were, over how far another image of that class is.
+    edited images are from what they were, over how far another image of that class is; of frames of \
+    a path, from its first one, whose class their label is, over how far two first ones are. Code: the \
+    same of what the VAE reads from them, the mean of q(z|x).
     """
 
   /// The columns of the table, with the widths that they have on a terminal.
   fileprivate static let columns: [Column] = [
     ("images", 30), ("steps", 5), ("count", 6), ("Fréchet", 8), ("pixels", 7),
     ("kernel (95 %)", 25), ("precision", 9), ("recall", 6), ("classes", 7),
-    ("inception", 9), ("labels", 6), ("s/image", 8), ("evals", 6), ("moved", 6),
+    ("inception", 9), ("labels", 6), ("s/image", 8), ("evals", 6), ("moved", 6), ("code", 6),
   ]
 
   /// The first line of the table.
@@ -219,7 +221,7 @@ extension EvaluationRow {
       s.precision.digits(3), s.recall.digits(3), s.classDistance?.digits(3) ?? "–",
       s.inceptionScore?.digits(2) ?? "–", s.labels?.digits(3) ?? "–",
       secondsPerImage?.digits(5) ?? "",
-      evaluations?.digits(1) ?? "", moved?.digits(3) ?? "",
+      evaluations?.digits(1) ?? "", moved?.digits(3) ?? "", code?.digits(3) ?? "",
     ])
   }
 

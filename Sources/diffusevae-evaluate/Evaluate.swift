@@ -72,6 +72,15 @@ struct Evaluate: ParsableCommand {
   var edits: [Double] = []
 
   @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      Walk so many paths through z, and as many through x_T, 2...100000: how many frames keep the class \
+      of the first, and how far pixels and the VAE's code move.
+      """, valueName: "count"))
+  var paths: Int?
+
+  @Option(
     help: """
       What to measure: the VAE alone, which need be all there is; refined images of new latents \
       alone; or all.
@@ -114,7 +123,7 @@ struct Evaluate: ParsableCommand {
     request.steps = steps ?? request.steps
     request.priors = prior.isEmpty ? request.priors : prior
     (request.refines, request.showsVAE) = (stage != .vae, stage != .refined)
-    (request.importance, request.edits) = (importance, edits)
+    (request.importance, request.edits, request.paths) = (importance, edits, paths)
     request.likelihood = likelihoods.request(chosen)
     let folder = out ?? (samples == nil ? run.map { "\($0.folder)/evaluation" } : nil)
     try session.evaluate(subject, request, folder: folder) { try Session.show($0) }

@@ -35,6 +35,9 @@ extension Evaluate {
     guard edits.isEmpty || stage != .vae && samples == nil && config == nil else {
       throw ValidationError("--edits are of a run's refined images")
     }
+    guard paths == nil || stage != .vae && samples == nil && config == nil else {
+      throw ValidationError("--paths are of a run's refined images")
+    }
     guard stage != .refined || prior.count < 2 else {
       throw ValidationError("--stage refined takes one --prior: it does not show the VAE alone")
     }

@@ -60,7 +60,7 @@ import Testing
         ["reconstructions, refined", "4", "297"], ["VAE alone, prior mixture", "", "297"],
         ["VAE alone, prior normal", "", "297"], ["DiffuseVAE, prior mixture", "4", "297"],
       ])
-    for row in rows(random) { #expect(row.count == 14 && row[8...10] == ["–", "–", "–"]) }
+    for row in rows(random) { #expect(row.count == 15 && row[8...10] == ["–", "–", "–"]) }
     let markdown = String(decoding: try place.read("\(folder)/evaluation.md"), as: UTF8.self)
     for line in random.output.split(separator: "\n") { #expect(markdown.contains(line)) }
     #expect(try report(place, folder).contains("\"run\" : \"small\""))
@@ -129,6 +129,19 @@ import Testing
         Double(found["moved to a class, \(kind) × \($0)"] ?? "") ?? .nan
       }
       #expect(moved[0] == 0 && moved[1] > 0 && moved[2] > moved[1], "\(kind): \(moved)")
+    }
+
+    try refuse(
+      place, "train one with --fit", "--paths", "5", "--count", "40", "--extractors", "none")
+    let walked = try rows(
+      evaluate(place, "--stage", "refined", "--count", "40", "--paths", "5")
+    ).filter { $0[0].hasPrefix("paths") }
+    #expect(walked.map { $0[0] } == ["paths through z", "paths through xT"])
+    // Nine frames follow the first of each path.
+    #expect(walked.allSatisfy { $0[2] == "45" })
+    for row in walked {
+      let numbers = [10, 13, 14].map { Double(row[$0]) ?? .nan }
+      #expect((0...1).contains(numbers[0]) && numbers[1] > 0 && numbers[2] > 0, "\(row)")
     }
 
     try place.write(Array(weights.dropLast(100)), to: extractor)

@@ -97,14 +97,14 @@ import Testing
       #expect(markdown.contains("## VAE, 1 step\n") && markdown.contains("## VAE, 10 steps\n"))
       let table = markdown.split(separator: "\n").filter { $0.hasPrefix("|") }
       #expect(table.count == rows.count + 2)
-      #expect(Set(table.map { line in line.count { $0 == "|" } }) == [15])
+      #expect(Set(table.map { line in line.count { $0 == "|" } }) == [16])
       #expect(table[2].contains("-0.125 (-1.000…0.750)") && !table[2].contains("–"))
       let last = table[8].split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
       #expect(
         last == [
           "VAE", "10", "5", "1.500", "0.250", "-0.125 (-1.000…0.750)", "0.500", "1.000",
           "–", "–", "–",
-          "1.25000", "19.0", "",
+          "1.25000", "19.0", "", "",
         ])
     }
   }

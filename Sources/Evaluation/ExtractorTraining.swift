@@ -65,8 +65,8 @@ extension Extractor {
     guard let labels = data.training.labels else {
       throw UserError(
         """
-        \(data.name): has no labels to train an extractor on; \
-        expected train-labels-idx1-ubyte, plain or .gz, beside its images
+        \(data.name): has no labels to train an extractor on; expected train-labels-idx1-ubyte (plain or \
+        .gz) or train-labels.npy beside its images, or a folder of PNG files for each class
         """)
     }
     guard Set(labels).count >= 2 else {

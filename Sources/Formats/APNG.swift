@@ -1,6 +1,6 @@
 import CImage
 
-/// Animated PNG (PNG specification, third edition, sections 11.3.5 and on): a PNG whose image is the
+/// Animated PNG (PNG specification, third edition, section 11.3.6): a PNG whose image is the
 /// first frame, so that what does not know of animations shows that.
 public enum APNG {
   /// A film of images, each as ``PNG/encode(width:height:channels:bytes:)`` takes it, repeated for
@@ -8,7 +8,7 @@ public enum APNG {
   ///
   /// - Parameter milliseconds: how long each is shown: In 1...65535.
   ///
-  /// Throws `FormatError` where that does, and if there is no image.
+  /// Throws `FormatError` where that does, if there is no image, and for other times.
   public static func encode(
     width: Int, height: Int, channels: Int, frames: [[UInt8]], milliseconds: Int
   ) throws -> [UInt8] {

@@ -104,7 +104,9 @@ public enum PNG {
 
   /// The chunks of a whole file.
   static func chunks(of bytes: [UInt8]) -> [(type: String, content: ArraySlice<UInt8>)] {
-    var (chunks, rest) = ([(type: String, content: ArraySlice<UInt8>)](), bytes.dropFirst(8))
+    var (chunks, rest) = (
+      [(type: String, content: ArraySlice<UInt8>)](), bytes.dropFirst(signature.count)
+    )
     while rest.count >= 12 {
       let length = Int(bigEndian(rest.prefix(4)))
       guard length <= rest.count - 12 else { break }

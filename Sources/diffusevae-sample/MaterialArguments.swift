@@ -9,7 +9,7 @@ struct MaterialArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Encode and refine real images of the run's size: dataset:7, that held-out image and those after \
+      Encode and refine real images of the run's size (or smaller, see --enlarge): dataset:7, that held-out image and those after \
       it up to --count; class:3, training images of a class; a PNG file; an NPY file; or a folder of \
       PNGs.
       """, valueName: "images"))
@@ -33,6 +33,14 @@ struct MaterialArguments: ParsableArguments {
     name: .customLong("export-xT"),
     help: ArgumentHelp("Write the noise that images start from to X.npy.", valueName: "path"))
   var exportXT: String?
+
+  /// Whether images are those of the data set.
+  var isOfDataSet: Bool {
+    switch from {
+    case .dataset, .label: true
+    case .files, nil: false
+    }
+  }
 
   /// Whether z is not drawn.
   var givesZ: Bool { from != nil || z != nil }

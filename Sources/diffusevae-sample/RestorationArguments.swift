@@ -8,8 +8,8 @@ struct RestorationArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Fill in what is white in this image of the run's height and width, a PNG or NPY file, and keep \
-      the rest of the images of --from.
+      Keep the images of --from but for what is white in this image of the same height and width, a PNG \
+      or NPY file: fill that in.
       """, valueName: "path"))
   var hole: String?
 
@@ -42,12 +42,16 @@ struct RestorationArguments: ParsableArguments {
 
   var isEmpty: Bool { hole == nil && enlarge == nil && denoise == nil && startAt == nil }
 
+  /// Whether something is known of images, and the rest to be found.
+  var keepsPart: Bool { hole != nil || enlarge != nil }
+
   func validate() throws {
     guard hole == nil || enlarge == nil else {
       throw ValidationError("--hole and --enlarge both say what is known: give one of them")
     }
-    guard denoise == nil || startAt == nil else {
-      throw ValidationError("--denoise and --start-at both say where to start: give one of them")
+    guard denoise == nil || startAt == nil && hole == nil && enlarge == nil else {
+      throw ValidationError(
+        "--denoise is of whole images and says where to start: no --hole, --enlarge and --start-at")
     }
     guard enlarge.map({ $0 > 1 }) ?? true else {
       throw ValidationError("--enlarge is \(enlarge ?? 0); it must be 2 or more")
@@ -71,11 +75,17 @@ struct RestorationArguments: ParsableArguments {
     return restoration
   }
 
+  /// Of an image in grey or in colour, opaque or not: what is white in all of red, green and blue.
   private static func hole(_ path: String, _ shape: ImageShape) throws -> [Bool] {
-    let grey = ImageShape(height: shape.height, width: shape.width, channels: 1)
-    let image = try ByteImages(files: path, shape: grey, counts: 1...1)
-    let hole = image.bytes.flatMap { byte in
-      [Bool](repeating: byte > 127, count: shape.channels)
+    let image = try ByteImages(files: path, shape: nil, counts: 1...1)
+    guard image.height == shape.height, image.width == shape.width else {
+      throw UserError(
+        "\(path): is \(image.height) by \(image.width) pixels; the run's images are \(shape.height) by "
+          + "\(shape.width)")
+    }
+    let hole = stride(from: 0, to: image.bytes.count, by: image.channels).flatMap { pixel in
+      let isWhite = image.bytes[pixel..<pixel + min(image.channels, 3)].allSatisfy { $0 > 127 }
+      return [Bool](repeating: isWhite, count: shape.channels)
     }
     guard hole.contains(true) else { throw UserError("\(path): has no white, and so no hole") }
     return hole

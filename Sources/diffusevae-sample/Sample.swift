@@ -73,6 +73,16 @@ struct Sample: ParsableCommand {
       throw ValidationError(
         "--hole, --enlarge, --denoise and --start-at restore images of --from, without --invert")
     }
+    guard
+      restored.denoise == nil
+        || material.xT == nil && material.exportXT == nil && !change.isOfStageTwo
+    else {
+      throw ValidationError(
+        """
+        --denoise starts from images as they are: it takes no --xT, --export-xT, --share xT and \
+        --noise-temperature
+        """)
+    }
     guard stage == .all || restored.isEmpty else {
       throw ValidationError("--stage vae restores nothing: that is the second stage's")
     }
@@ -105,7 +115,9 @@ struct Sample: ParsableCommand {
     let images =
       stage == .vae ? try generator.reconstructions(drafts) : try generator.refine(drafts)
     try output.write(images, shape: model.shape)
-    if let originals = given.images {
+    // Of images in files that are restored, it is not known how they should be.
+    if let originals = given.images, restored.isEmpty || material.isOfDataSet && restored.keepsPart
+    {
       let ratios = peakSignalToNoise(images, originals.pixels(0..<originals.count))
       logger.info(
         """

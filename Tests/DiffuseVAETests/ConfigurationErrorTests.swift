@@ -265,11 +265,6 @@ import Testing
           + "where no step leads from one t to the next"
       ])
     #expect(
-      problems("consistency: {kind: training}") == [
-        "a.yaml:1:15: diffusion.target must be velocity with consistency.kind training, not original: "
-          + "what holds all levels is that an image without noise is its own estimate"
-      ])
-    #expect(
       problems("diffusion: {learn_variance: true}\nconsistency: {kind: distillation}") == [
         "a.yaml:2:15: diffusion.learn_variance must be false with consistency.kind distillation, "
           + "whose model has no variance"

@@ -1,8 +1,8 @@
-import Formats
 import Neural
 import Testing
 
 @testable import DiffuseVAE
+@testable import Formats
 
 @Suite struct FilmTests {
   @Test("A film's first frame is the first of every path, with what the VAE makes of it above")
@@ -21,8 +21,23 @@ import Testing
         ImageGrid.png(
           .stacked([reconstructions.rows(at: [0, 3]), frames.rows(at: [0, 3])]), shape: shape,
           columns: 2), file: "sheet")
-      let shown = try PNG.decode(film, file: "film")
-      #expect(shown.bytes == first.bytes && shown.width == first.width)
+      let opening = try PNG.decode(film, file: "film")
+      #expect(opening.bytes == first.bytes && opening.width == first.width)
+
+      // Those after it are the second and the third of every path: as a film that begins there.
+      let data = { (film: [UInt8]) in
+        PNG.chunks(of: film).filter { $0.type == "fdAT" || $0.type == "IDAT" }.map {
+          Array($0.content.dropFirst($0.type == "fdAT" ? 4 : 0))
+        }
+      }
+      let shown = data(film)
+      for frame in 0..<3 {
+        let places = [frame, frame + 3]
+        let sheet = try ImageGrid.png(
+          .stacked([reconstructions.rows(at: places), frames.rows(at: places)]), shape: shape,
+          columns: 2)
+        #expect(shown[frame] == data(sheet)[0])
+      }
 
       try output.write(frames, shape: shape)
       let single = try PNG.decode(File.read(path), file: "film")

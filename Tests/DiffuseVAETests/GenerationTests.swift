@@ -31,7 +31,7 @@ import Testing
   func zeroSNR(sampler: SamplingSettings.Sampler) throws {
     let model = try shakenModel("diffusion.zero_snr=true")
     #expect(model.process.schedule.level(49).alphaBar == 0)
-    for spacing in Spacing.allCases {
+    for spacing in sampler == .consistency ? [.uniform] : Spacing.allCases {
       let images = try generator(model) { ($0.sampler, $0.spacing) = (sampler, spacing) }
         .images(0..<3)
       #expect(images.isFinite && images.rows(0..<1) != images.rows(1..<2), "\(spacing)")
@@ -77,7 +77,7 @@ import Testing
     for steps in [1, 2, 3, 7, 10, 49, 50] {
       for spacing in Spacing.allCases {
         for sampler in SamplingSettings.Sampler.allCases
-        where sampler.countsSteps {
+        where sampler.countsSteps && sampler != .consistency {
           let (asked, evaluations) = try asked(trained) {
             ($0.steps, $0.spacing, $0.sampler) = (steps, spacing, sampler)
           }
@@ -99,6 +99,17 @@ import Testing
       ($0.sampler, $0.corrections, $0.steps) = (.predictorCorrector, 3, 10)
     }
     #expect(times.count == 37 && evaluations == 37)
+    // A consistency model is asked at levels that it learnt, eight here.
+    for (steps, expected) in [
+      (1, [49]), (2, [49, 21]), (3, [49, 35, 14]), (8, [49, 42, 35, 28, 21, 14, 7, 0]),
+    ] {
+      let (times, _) = try asked(trained) { ($0.sampler, $0.steps) = (.consistency, steps) }
+      #expect(times == expected.map(Double.init))
+    }
+    let most = problem {
+      try generator(trained) { ($0.sampler, $0.steps) = (.consistency, 9) }
+    }
+    #expect(most.contains("takes 1...8 steps"))
     #expect(problem { try generator(shakenModel()) { $0.steps = 51 } }.contains("1...50"))
     #expect(problem { try generator(shakenModel()) { $0.steps = 0 } }.contains("1...50"))
     #expect(

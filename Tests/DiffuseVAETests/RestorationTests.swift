@@ -23,7 +23,7 @@ import Testing
 
   @Test(
     "What is outside of a hole comes back as it was, by every sampler; what was in it is not looked at",
-    arguments: ["concat", "residual", "none"])
+    arguments: ["concat", "centred", "residual", "none"])
   func hole(formulation: String) throws {
     let model =
       formulation == "none"
@@ -38,7 +38,7 @@ import Testing
       hole[place % shape.count] ? 255 - byte : byte
     }
     let other = ByteImages(bytes, shape)
-    for sampler in SamplingSettings.Sampler.allCases where sampler != .langevin {
+    for sampler in SamplingSettings.Sampler.allCases {
       let found = try restored(model, whole, restoration) { $0.sampler = sampler }
       for row in 0..<5 {
         for place in 0..<shape.count where !hole[place] {
@@ -111,24 +111,26 @@ import Testing
     }
   }
 
-  @Test("Starting at all of the time with nothing known is plain refinement, at none of it copying")
+  @Test(
+    "One step from a share of the time is the network's estimate there, of images with its noise")
   func start() throws {
     let model = try shakenModel()
     let whole = images(3, model.shape)
     var restoration = Restoration()
-    restoration.start = .noised(0)
-    let copies = try restored(model, whole, restoration) { $0.steps = 1 }
-    // One step from the first timestep: the network's estimate there, of images with its noise.
-    let first = model.process.schedule.level(0)
     let drafts = try generator(model).drafts(of: whole, inverting: false)
     let noise = Matrix.stacked(drafts.map(\.start))
     let reconstruction = try generator(model).reconstructions(drafts).affine(2, -1)
-    let y = Matrix.combine(
-      first.alpha, whole.pixels(0..<3).affine(2, -1), first.sigma, noise)
-    let expected = try model.process.denoise(
-      y, at: first, #require(model.denoiser), Known(reconstruction: reconstruction)
-    ).affine(0.5, 0.5).clamped(to: 0...1)
-    for (a, b) in zip(copies.elements, expected.elements) { #expect(abs(a - b) < 1e-5) }
+    for (share, timestep) in [(0.0, 0), (0.5, 25), (1, 49)] {
+      restoration.start = .noised(share)
+      let found = try restored(model, whole, restoration) { $0.steps = 1 }
+      let level = model.process.schedule.level(timestep)
+      let y = Matrix.combine(
+        level.alpha, whole.pixels(0..<3).affine(2, -1), level.sigma, noise)
+      let expected = try model.process.denoise(
+        y, at: level, #require(model.denoiser), Known(reconstruction: reconstruction)
+      ).affine(0.5, 0.5).clamped(to: 0...1)
+      for (a, b) in zip(found.elements, expected.elements) { #expect(abs(a - b) < 1e-5) }
+    }
     for share in [-0.1, 1.1, .nan] {
       restoration.start = .noised(share)
       #expect(problem { try restored(model, whole, restoration) }.contains("must be in 0...1"))
@@ -139,6 +141,22 @@ import Testing
     }
     restoration.start = .noised(0.1)
     #expect(
-      problem { try restored(model, whole, restoration) { $0.steps = 7 } }.contains("1...6"))
+      problem { try restored(model, whole, restoration) { $0.steps = 7 } }.contains(
+        "7 steps are more than the 6 timesteps"))
+    restoration = Restoration()
+    for known in [
+      Restoration.Known.outside([]), .outside([true]), .means(side: 0), .means(side: 4),
+    ] {
+      restoration.known = known
+      #expect(problem { try restored(model, whole, restoration) } != "no error")
+    }
+    restoration.known = .means(side: 1)
+    restoration.start = .noisy(deviation: 0.1)
+    #expect(problem { try restored(model, whole, restoration) }.contains("from whole images"))
+    #expect(
+      problem {
+        restoration.start = .noise
+        return try generator(model) { $0.restoration = restoration }.images(0..<2)
+      } == "there are no images to restore")
   }
 }

@@ -29,12 +29,15 @@ struct SpacingTests {
   }
 
   @Test(
-    "from a lesser timestep uniform and quadratic are those of a schedule that ends there",
+    "from a lesser timestep uniform and quadratic are those of a schedule that ends there, edm whole",
     arguments: [Spacing.uniform, .quadratic], [0, 1, 6, 40, 99])
   func fromLesser(spacing: Spacing, first: Int) throws {
     let schedule = try NoiseSchedule(.linear, steps: 100)
     let ending = try NoiseSchedule(.linear, steps: first + 1)
     for N in 1...first + 1 {
+      let edm = try schedule.timesteps(count: N, spacing: .edm, from: first)
+      #expect(edm.count == N && edm[0] == first && (N == 1 || edm[N - 1] == 0))
+      #expect(zip(edm, edm.dropFirst()).allSatisfy { $0 > $1 })
       let found = try schedule.timesteps(count: N, spacing: spacing, from: first)
       #expect(try found == ending.timesteps(count: N, spacing: spacing))
     }

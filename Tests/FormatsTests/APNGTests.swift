@@ -43,6 +43,22 @@ import Testing
     #expect(frame == 2)
   }
 
+  @Test("Data in several chunks are numbered on")
+  func chunks() throws {
+    var generator = FixedGenerator(state: 3)
+    let frames = (0..<2).map { _ in
+      (0..<40_000).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+    }
+    let film = try APNG.encode(
+      width: 200, height: 200, channels: 1, frames: frames, milliseconds: 1)
+    let chunks = PNG.chunks(of: film)
+    #expect(chunks.count { $0.type == "fdAT" } > 1)
+    let numbers = chunks.filter { $0.type == "fcTL" || $0.type == "fdAT" }
+      .map { number($0.content.prefix(4)) }
+    #expect(numbers == Array(0..<numbers.count))
+    #expect(try PNG.decode(film, file: "f").bytes == frames[0])
+  }
+
   @Test("What cannot be a film is refused with a sentence")
   func mistakes() {
     func problem(_ frames: [[UInt8]], _ milliseconds: Int = 1) -> String {

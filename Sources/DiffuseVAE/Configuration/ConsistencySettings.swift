@@ -8,8 +8,8 @@ public struct ConsistencySettings: Equatable, Sendable {
 
     /// Along those that the noise of the training images shows (Song et al. 2023, algorithm 3), of a
     /// network that predicts v: its estimate of an image without noise is the image, whatever the
-    /// weights. Of one that predicts x0 nothing but the last level says so, and in a test all levels
-    /// came to agree on one number instead.
+    /// weights, and at all levels bounded. Of one that predicts x0 nothing but the last level says so,
+    /// and in a test all levels came to agree on one number instead.
     case training
   }
 

@@ -131,12 +131,6 @@ extension Configuration {
       else: "diffusion.learn_variance must be false with consistency.kind \(consistency.kind), "
         + "whose model has no variance")
     require(
-      consistency.kind != .training || diffusion.target == .velocity,
-      of: "consistency.kind", "diffusion.target",
-      else: "diffusion.target must be velocity with consistency.kind training, not "
-        + "\(diffusion.target): what holds all levels is that an image without noise is its own estimate"
-    )
-    require(
       sampling.variance != .learned || diffusion.learnVariance,
       of: "sampling.variance", "diffusion.learn_variance",
       else: "sampling.variance learned is for diffusion.learn_variance only")

@@ -21,6 +21,9 @@ public struct Dataset: Sendable {
   public init(_ settings: DataSettings) throws {
     name = settings.set
     let testBed = TestBed(rawValue: settings.set)
+    guard settings.folder == nil || testBed == nil && settings.set != "digits" else {
+      throw UserError("\(settings.set) is built in: give the set in data.folder another name")
+    }
     entropy = testBed?.entropy
     var training: ByteImages
     if let testBed {
@@ -46,8 +49,8 @@ public struct Dataset: Sendable {
         "\(name): images are \(shape); they must have 1, 3 or 4 channels and at most 2^20 numbers")
     }
     if settings.flip {
-      try checkMemory(bytes: 2 * training.bytes.count, "\(name) with its mirror images")
-      training.append(training.mirrored())
+      try checkMemory(bytes: 4 * training.bytes.count, "\(name) with its mirror images")
+      training = ByteImages(joining: [training, training.mirrored()])
     }
     self.training = training
   }
@@ -86,13 +89,11 @@ extension ByteImages {
     return chosen
   }
 
-  /// Images of the same size after these; with labels, if both have them.
-  mutating func append(_ others: ByteImages) {
-    var all = ByteImages(
-      count: count + others.count, height: height, width: width, channels: channels,
-      bytes: bytes + others.bytes)
-    if let labels, let more = others.labels { all.labels = labels + more }
-    self = all
+  /// Images of one size, one or more sets of them; with labels, if all have them.
+  init(joining sets: [ByteImages]) {
+    self.init(sets.flatMap(\.bytes), sets[0].shape)
+    let labels = sets.compactMap(\.labels)
+    if labels.count == sets.count { self.labels = labels.flatMap { $0 } }
   }
 
   /// The same images, left and right exchanged.

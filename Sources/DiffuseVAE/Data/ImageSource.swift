@@ -49,8 +49,9 @@ extension Model {
       let small = ImageShape(
         height: shape.height / times, width: shape.width / times, channels: shape.channels)
       let images = try ByteImages(files: path, shape: small, counts: 1...1_000_000)
-        .enlarged(times)
-      return try slice(images, 0, count ?? images.count, of: path)
+      let chosen = try slice(images, 0, count ?? images.count, of: path)
+      try checkMemory(bytes: 2 * chosen.count * shape.count, "enlarging \(chosen.count) images")
+      return chosen.enlarged(times)
     }
   }
 

@@ -11,7 +11,8 @@ import Foundation
 /// | PNG | in the folder `train` | in the folder `test` |
 ///
 /// Labels, where they are known, are in `train-labels-idx1-ubyte` or `train-labels.npy` (uint8); those
-/// of PNG files are the folders that they are in, numbered in the order of their names.
+/// of PNG files are the folders that they are in, numbered in the order of their names as texts: `10`
+/// comes before `2`.
 struct SetFolder {
   private enum Kind { case idx, cifar10, npy, png }
 
@@ -19,7 +20,7 @@ struct SetFolder {
   private let kind: Kind
 
   /// Looks for the set in `settings.folder`, else in the folder that the environment variable
-  /// `DIFFUSEVAE_DATA` names, else in `data`; torchvision's layout is understood.
+  /// `DIFFUSEVAE_DATA` names, else in `data`; torchvision's layout of MNIST is understood.
   ///
   /// - Throws: ``UserError`` when it is not there.
   init(_ settings: DataSettings) throws {
@@ -46,7 +47,8 @@ struct SetFolder {
   }
 
   private static func kind(of path: String) -> Kind? {
-    if idx("train-images-idx3", path) != nil { return .idx }
+    let images = "\(path)/train-images-idx3-ubyte"
+    if exists(images) || exists(images + ".gz") { return .idx }
     if exists("\(path)/data_batch_1.bin") { return .cifar10 }
     if exists("\(path)/train-images.npy") { return .npy }
     return exists("\(path)/train/", isFolder: true) ? .png : nil
@@ -69,8 +71,7 @@ struct SetFolder {
     switch kind {
     case .idx: return try idxImages("t10k")
     case .cifar10:
-      let file = "\(path)/test_batch.bin"
-      return Self.exists(file) ? try CIFAR10.images(at: file) : nil
+      return try Self.existing("\(path)/test_batch.bin").map { try CIFAR10.images(at: $0) }
     case .npy: return try arrays("test")
     case .png: return try classes("test")
     }
@@ -86,16 +87,27 @@ struct SetFolder {
       && found.boolValue == isFolder
   }
 
+  /// The path, or nil if there is nothing: what is there but of the other kind is a mistake.
+  private static func existing(_ path: String, isFolder: Bool = false) throws -> String? {
+    // Also a link to nothing.
+    guard (try? FileManager.default.attributesOfItem(atPath: path)) != nil else { return nil }
+    guard exists(path, isFolder: isFolder) else {
+      throw UserError("\(path): is no \(isFolder ? "folder" : "file")")
+    }
+    return path
+  }
+
   // MARK: IDX
 
-  private static func idx(_ name: String, _ folder: String) -> String? {
-    ["", ".gz"].map { "\(folder)/\(name)-ubyte\($0)" }.first { exists($0) }
+  private static func idx(_ name: String, _ folder: String) throws -> String? {
+    let plain = "\(folder)/\(name)-ubyte"
+    return try existing(plain) ?? existing(plain + ".gz")
   }
 
   private func idxImages(_ split: String) throws -> ByteImages? {
-    guard let file = Self.idx("\(split)-images-idx3", path) else { return nil }
+    guard let file = try Self.idx("\(split)-images-idx3", path) else { return nil }
     let images = try IDX.images(at: file)
-    guard let file = Self.idx("\(split)-labels-idx1", path) else { return images }
+    guard let file = try Self.idx("\(split)-labels-idx1", path) else { return images }
     return try labelled(images, IDX.labels(at: file), file)
   }
 
@@ -114,26 +126,23 @@ struct SetFolder {
 
   /// All batches in order. One that is missing between others is a mistake.
   private func batches() throws -> ByteImages {
-    let count = try ByteImages.names(in: path).filter {
-      $0.hasPrefix("data_batch_") && $0.hasSuffix(".bin")
-    }.count
-    var images = try CIFAR10.images(at: "\(path)/data_batch_1.bin")
-    for number in stride(from: 2, through: count, by: 1) {
-      images.append(try CIFAR10.images(at: "\(path)/data_batch_\(number).bin"))
+    let numbers = try ByteImages.names(in: path).compactMap {
+      $0.wholeMatch(of: /data_batch_([1-9][0-9]{0,3})\.bin/).flatMap { Int($0.1) }
     }
-    return images
+    return ByteImages(
+      joining: try (1...max(1, numbers.max() ?? 1)).map {
+        try CIFAR10.images(at: "\(path)/data_batch_\($0).bin")
+      })
   }
 
   // MARK: NPY
 
-  private static let counts = 1...10_000_000
+  private static let counts = 1...1_000_000
 
   private func arrays(_ split: String) throws -> ByteImages? {
-    let file = "\(path)/\(split)-images.npy"
-    guard Self.exists(file) else { return nil }
+    guard let file = try Self.existing("\(path)/\(split)-images.npy") else { return nil }
     let images = try ByteImages(files: file, shape: nil, counts: Self.counts)
-    let labels = "\(path)/\(split)-labels.npy"
-    guard Self.exists(labels) else { return images }
+    guard let labels = try Self.existing("\(path)/\(split)-labels.npy") else { return images }
     let (tensor, type) = try NPY.decode(rows: 1, of: labels)
     guard type == .uint8, tensor.shape.count == 1 else {
       throw UserError("\(labels): labels must be bytes (uint8) in one dimension")
@@ -145,8 +154,7 @@ struct SetFolder {
 
   /// A folder of PNG files, without labels, or of a folder for every class of `train`.
   private func classes(_ split: String) throws -> ByteImages? {
-    let folder = "\(path)/\(split)"
-    guard Self.exists(folder, isFolder: true) else { return nil }
+    guard let folder = try Self.existing("\(path)/\(split)", isFolder: true) else { return nil }
     func folders(_ path: String) throws -> [String] {
       try ByteImages.names(in: path).filter { Self.exists("\(path)/\($0)", isFolder: true) }
     }
@@ -154,21 +162,29 @@ struct SetFolder {
     guard !found.isEmpty else {
       return try ByteImages(files: folder, shape: nil, counts: Self.counts)
     }
+    if let loose = try ByteImages.names(in: folder).first(where: {
+      $0.lowercased().hasSuffix(".png")
+    }) {
+      throw UserError("\(folder)/\(loose): lies beside folders of classes, and is of none")
+    }
     let names = try folders("\(path)/train")
     guard names.count <= 256 else {
       throw UserError("\(path)/train: has \(names.count) folders; at most 256 classes are known")
     }
-    var images: ByteImages?
+    var (sets, bytes) = ([ByteImages](), 0)
     for name in found {
-      guard let label = names.firstIndex(of: name) else {
+      // Byte by byte: two names may be the same to a reader.
+      guard let label = names.firstIndex(where: { $0.utf8.elementsEqual(name.utf8) }) else {
         throw UserError("\(folder)/\(name): there is no such class in \(path)/train")
       }
       var some = try ByteImages(
-        files: "\(folder)/\(name)", shape: images?.shape, counts: Self.counts)
+        files: "\(folder)/\(name)", shape: sets.first?.shape, counts: Self.counts)
       some.labels = [UInt8](repeating: UInt8(label), count: some.count)
-      images?.append(some)
-      images = images ?? some
+      sets.append(some)
+      bytes += some.bytes.count
+      // All of them are joined in the end.
+      try checkMemory(bytes: 2 * bytes, "\(folder): reading \(bytes) bytes of images")
     }
-    return images
+    return ByteImages(joining: sets)
   }
 }

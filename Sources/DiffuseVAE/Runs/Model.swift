@@ -23,6 +23,9 @@ public struct Model: Sendable {
   /// The name of that in the files.
   static let fingerprintKey = "trained_on"
 
+  /// What a consistency model's network says, in the metadata of its file: there were others before.
+  static let (answerKey, answer) = ("answer", "the clean end of the path")
+
   /// Loads the averaged weights of a run.
   ///
   /// - Parameters:
@@ -64,6 +67,11 @@ public struct Model: Sendable {
         throw FormatError(file: path, problem: "names no size of image (metadata \"image\")")
       }
       try Self.check(file, stage, configuration, path)
+      guard stage != .consistency || file.metadata[Self.answerKey] == Self.answer else {
+        throw FormatError(
+          file: path,
+          problem: "is of an older version: delete it and go on with diffusevae-train --resume")
+      }
       if stage != .vae { try configuration.denoiser.check(shape: shape) }
       if stage == .denoiser {
         posteriorVariance = try PosteriorVariance(from: &file, process, path: path)

@@ -7,8 +7,8 @@ struct Batch {
   let known: Known
   /// y_T, `[batch, pixels]`
   private let pureNoise: Matrix
-  /// y0 of the images that are restored, and how they are.
-  private let restored: (given: Matrix, by: Restoration)?
+  /// y0 of the images that are restored, as far as they are known and whole, and how they are.
+  private let restored: (known: Matrix, whole: Matrix, by: Restoration)?
   private let addresses: [Int]
   private let network: any Denoiser
   private let process: DiffusionProcess
@@ -26,19 +26,20 @@ struct Batch {
     (self.known, self.network) = (known, network)
     (process, shape) = (model.process, model.shape)
     (settings, seed, self.tally) = (options.settings, options.seed, tally)
-    let given = drafts.compactMap(\.given)
-    if let restoration = options.restoration, !given.isEmpty {
-      let y0 = model.process.formulation.chain(
-        fromImage: .stacked(given), known.reconstruction)
-      restored = (y0, restoration)
-    } else {
-      restored = nil
+    let restored = drafts.compactMap(\.restored)
+    guard let restoration = options.restoration, restored.count == drafts.count else {
+      self.restored = nil
+      return
     }
+    func chain(_ images: [Matrix]) -> Matrix {
+      model.process.formulation.chain(fromImage: .stacked(images), known.reconstruction)
+    }
+    self.restored = (chain(restored.map(\.known)), chain(restored.map(\.whole)), restoration)
   }
 
   /// Where the sampler starts, at its first level.
   func start(at level: Level) -> Matrix {
-    restored.map { $0.by.start($0.given, noise: pureNoise, at: level) } ?? pureNoise
+    restored.map { $0.by.start($0.whole, noise: pureNoise, at: level) } ?? pureNoise
   }
 
   /// The estimate of y0 of noisy samples.
@@ -61,7 +62,7 @@ struct Batch {
     let weight = settings.guidance.weight(at: level, steps: process.schedule.steps)
     tally.ask(weight == 0 ? 1 : 2)
     var (y0, v) = try process.estimate(y, at: level, network, known, guidance: weight)
-    if let restored { y0 = restored.by.projected(y0, to: restored.given, shape) }
+    if let restored { y0 = restored.by.projected(y0, to: restored.known, shape) }
     return (y0, v)
   }
 

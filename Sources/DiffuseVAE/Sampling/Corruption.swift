@@ -93,15 +93,15 @@ public struct Corruption: Equatable, Sendable, CustomStringConvertible {
   /// Every pixel the mean of its square, which at the edge may be a part of one.
   static func pixelated(_ images: Matrix, _ shape: ImageShape, side: Int) -> Matrix {
     var coarse = images
-    for row in 0..<images.rows {
-      for top in stride(from: 0, to: shape.height, by: side) {
-        for left in stride(from: 0, to: shape.width, by: side) {
-          for channel in 0..<shape.channels {
-            let square = (top..<min(top + side, shape.height)).flatMap { y in
-              (left..<min(left + side, shape.width)).map { x in
-                (y * shape.width + x) * shape.channels + channel
-              }
+    for top in stride(from: 0, to: shape.height, by: side) {
+      for left in stride(from: 0, to: shape.width, by: side) {
+        for channel in 0..<shape.channels {
+          let square = (top..<min(top + side, shape.height)).flatMap { y in
+            (left..<min(left + side, shape.width)).map { x in
+              (y * shape.width + x) * shape.channels + channel
             }
+          }
+          for row in 0..<images.rows {
             let mean = square.reduce(0) { $0 + images[row, $1] } / Float(square.count)
             for i in square { coarse[row, i] = mean }
           }

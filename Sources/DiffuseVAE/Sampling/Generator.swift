@@ -41,8 +41,9 @@ package struct Draft: Sendable {
   package var z: Matrix?
   /// y_T, `[1, pixels]`.
   package var start: Matrix
-  /// The image that is to be restored, `[1, pixels]` in [-1, 1].
-  var given: Matrix?
+  /// The image that is to be restored, as far as it is known, and with the rest filled in, `[1, pixels]`
+  /// in [-1, 1].
+  var restored: (known: Matrix, whole: Matrix)?
   /// The class that a model with classes is asked for.
   var label = 0
   /// The address of the noise that stochastic samplers add.
@@ -66,7 +67,9 @@ public struct Generator: Sendable {
     try options.settings.check()
     let schedule = model.process.schedule
     levels = try options.settings.levels(
-      of: schedule, from: options.restoration?.timestep(of: schedule))
+      of: schedule, from: options.restoration?.timestep(of: schedule),
+      learnt: model.configuration.consistency.levels)
+    try options.restoration?.check(model.shape)
     // A model without its second stage only draws what the VAE makes.
     guard options.sampler != .consistency || model.denoiser == nil || model.consistency != nil
     else {
@@ -219,7 +222,10 @@ public struct Generator: Sendable {
   ///
   /// - Returns: `[drafts, pixels]` in [0, 1].
   package func refine(_ drafts: [Draft]) throws -> Matrix {
-    try inBatches(drafts.map(\.number)) { places in
+    guard options.restoration == nil || drafts.allSatisfy({ $0.restored != nil }) else {
+      throw UserError("there are no images to restore")
+    }
+    return try inBatches(drafts.map(\.number)) { places in
       let batch = try batch(places.map { drafts[$0] })
       let y0 = try options.settings.draw(
         from: batch.start(at: levels[0]), through: levels,

@@ -33,7 +33,7 @@ public enum ImageOutput: Sendable {
   ///
   /// - Parameters:
   ///   - count: images that are to be written.
-  ///   - columns: images in a row of a sheet.
+  ///   - columns: images in a row of a sheet; of a film, frames.
   public func check(count: Int, shape: ImageShape, columns: Int? = nil) throws {
     switch self {
     case .sheet(let path), .film(let path), .array(let path):
@@ -49,6 +49,20 @@ public enum ImageOutput: Sendable {
       }
       if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
         throw UserError("\(path): is a folder, not a file to write")
+      }
+      if case .film = self {
+        let frames = columns ?? count
+        let size = ImageGrid.size(count: count / max(1, frames), shape: shape)
+        let bytes = [size.width, size.height, shape.channels].checkedProduct
+        guard let bytes, bytes <= PNG.sizeLimit, max(size.height, size.width) <= 30_000 else {
+          throw UserError(
+            """
+            \(path): a frame would be \(size.width) by \(size.height) pixels, more than 30000 a side or \
+            \(PNG.sizeLimit) bytes
+            """)
+        }
+        // Frames, and the file that they become.
+        try checkMemory(bytes: 2 * bytes * frames, "a film of \(frames) frames")
       }
       if case .sheet = self {
         let size = ImageGrid.size(count: count, shape: shape, columns: columns)
@@ -129,7 +143,7 @@ public enum ImageOutput: Sendable {
         return Matrix.stacked(images.map { $0.rows(at: places) })
       }
       return try Self.write(
-        sheets, film: path, shape: shape, columns: max(1, paths.frames.rows / frames))
+        sheets, film: path, shape: shape, columns: paths.frames.rows / frames)
     }
     guard case .sheet = self, let reconstructions = paths.reconstructions else {
       return try write(paths.frames, shape: shape, columns: frames)

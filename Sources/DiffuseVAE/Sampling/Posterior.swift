@@ -28,10 +28,10 @@ extension Generator {
   }
 
   /// Real images as drafts: z is the mean of q(z|x), all else that of image i of the seed. Of images that
-  /// are to be restored only what is known of them is taken.
+  /// are to be restored only what is known of them is taken, and z is of what the VAE makes of the rest.
   ///
   /// - Parameter inverting: whether y_T is the one from which the sampler draws the image itself.
-  /// - Throws: ``UserError`` without a VAE unless inverting, and for a model with classes when those of
+  /// - Throws: ``UserError`` without a VAE unless inverting or restoring, and for a model with classes when those of
   ///   the images are not known.
   package func drafts(of images: ByteImages, inverting: Bool) throws -> [Draft] {
     try check(count: images.count)
@@ -46,23 +46,29 @@ extension Generator {
     let vae = model.vae
     guard vae != nil || inverting || options.restoration != nil else {
       throw UserError(
-        "formulation none has no VAE to encode images: they come back by --invert only")
+        "formulation none has no VAE to encode images: they come back by --invert, or are restored")
+    }
+    @Sendable func labels(_ places: [Int]) -> [Int]? { own.map { own in places.map { own[$0] } } }
+    let whole = try inBatches(numbers) { places in
+      let given = images.pixels(places)
+      guard let vae, let restoration = options.restoration else { return given }
+      return restoration.imputed(given, shape: model.shape) { x in
+        vae.decode(vae.encode(x, labels: labels(places)).mean, labels: labels(places))
+      }
     }
     let z = try vae.map { vae in
       try inBatches(numbers) { places in
-        let labels = own.map { own in places.map { own[$0] } }
-        func z(_ x: Matrix) -> Matrix { vae.encode(x, labels: labels).mean }
-        let given = images.pixels(places)
-        return z(
-          options.restoration?.imputed(given, shape: model.shape) {
-            vae.decode(z($0), labels: labels)
-          } ?? given)
+        vae.encode(whole.rows(at: places), labels: labels(places)).mean
       }
     }
     var drafts = drafts(numbers, z: z, labels: asked ?? own)
     if options.restoration != nil {
-      let given = images.pixels(numbers).affine(2, -1)
-      for place in drafts.indices { drafts[place].given = given.rows(place..<place + 1) }
+      let known = images.pixels(numbers)
+      for place in drafts.indices {
+        drafts[place].restored = (
+          known.rows(place..<place + 1).affine(2, -1), whole.rows(place..<place + 1).affine(2, -1)
+        )
+      }
     }
     return inverting ? try invert(drafts, to: images.pixels(numbers)) : drafts
   }

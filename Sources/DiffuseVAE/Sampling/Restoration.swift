@@ -7,7 +7,8 @@ import Neural
 ///
 /// An estimate is projected on what is known (Wang et al. 2022, "Zero-Shot Image Restoration Using
 /// Denoising Diffusion Null-Space Model", eq. 13): `x0 ← x0 + P (x - x0)`, where x is the given image
-/// and P takes from an image what was measured of it.
+/// and P takes from an image what was measured of it. That is held but for what leaves the range of
+/// images in the end.
 public struct Restoration: Sendable, Equatable {
   public enum Known: Sendable, Equatable {
     /// P = 0: the image only is where the sampler starts, or what x̂0 is made of.
@@ -33,6 +34,24 @@ public struct Restoration: Sendable, Equatable {
   public var start = Start.noise
 
   public init() {}
+
+  /// Refuses what does not fit images of a model.
+  func check(_ shape: ImageShape) throws {
+    switch known {
+    case .nothing: break
+    case .outside(let hole):
+      guard hole.count == shape.count else {
+        throw UserError("the hole is of \(hole.count) numbers, and images are \(shape)")
+      }
+    case .means(let side):
+      guard side > 0, shape.height.isMultiple(of: side), shape.width.isMultiple(of: side) else {
+        throw UserError("\(side) does not divide the sides of \(shape)")
+      }
+    }
+    if case .noisy = start, known != .nothing {
+      throw UserError("noise is taken away from whole images, not from what is known of them")
+    }
+  }
 
   /// Images as far as they are known: a hole is black, and every square its mean.
   package func known(of images: ByteImages) -> ByteImages {
@@ -114,6 +133,12 @@ public struct Restoration: Sendable, Equatable {
       }
       // Images are in [-1, 1] there.
       let ratio = 2 * deviation
+      let most = schedule.level(last).sigma / schedule.level(last).alpha
+      guard ratio <= most else {
+        throw UserError(
+          "noise of deviation \(deviation) is more than the process ends with, \((most / 2).digits(2))"
+        )
+      }
       return Int(schedule.level(noiseShare: ratio / (1 + ratio)).timestep.rounded())
     }
   }
@@ -121,13 +146,13 @@ public struct Restoration: Sendable, Equatable {
   /// The samples that the sampler starts from.
   ///
   /// - Parameters:
-  ///   - given: y0 of the given images.
+  ///   - whole: y0 of the given images, with what is not known of them filled in.
   ///   - noise: y_T.
-  func start(_ given: Matrix, noise: Matrix, at level: Level) -> Matrix {
+  func start(_ whole: Matrix, noise: Matrix, at level: Level) -> Matrix {
     switch start {
     case .noise: noise
-    case .noised: Matrix.combine(level.alpha, given, level.sigma, noise)
-    case .noisy: given.affine(Float(level.alpha), 0)
+    case .noised: Matrix.combine(level.alpha, whole, level.sigma, noise)
+    case .noisy: whole.affine(Float(level.alpha), 0)
     }
   }
 }

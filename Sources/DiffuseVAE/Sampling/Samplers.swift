@@ -66,12 +66,31 @@ extension SamplingSettings {
   var choosesVariance: Bool { sampler == .ddpm && variance == .learned }
 
   /// The levels on the way from noise, or from the timestep `first`, to data.
-  func levels(of schedule: NoiseSchedule, from first: Int? = nil) throws -> [Level] {
-    guard sampler == .rk45 else {
+  ///
+  /// - Parameter learnt: levels that a consistency model has learnt.
+  func levels(
+    of schedule: NoiseSchedule, from first: Int? = nil, learnt: Int
+  ) throws -> [Level] {
+    let last = first ?? schedule.steps - 1
+    switch sampler {
+    case .consistency:
+      let known = try schedule.timesteps(count: learnt).filter { $0 <= last }
+      guard steps <= known.count, spacing == .uniform else {
+        throw UserError(
+          "a consistency model takes 1...\(known.count) steps here, among the levels that it learnt, "
+            + "and no spacing but uniform")
+      }
+      return (0..<steps).map { schedule.level(known[$0 * known.count / steps]) } + [.clean]
+    case .rk45:
+      // From the first timestep it is one step to the data.
+      return [schedule.level(last)] + (last == 0 ? [] : [schedule.level(0)]) + [.clean]
+    default:
+      guard steps <= last + 1 || first == nil else {
+        throw UserError(
+          "\(steps) steps are more than the \(last + 1) timesteps from the image's noise on: give fewer"
+        )
+      }
       return try schedule.levels(count: steps, spacing: spacing, from: first)
     }
-    let last = first ?? schedule.steps - 1
-    // From the first timestep it is one step to the data.
-    return [schedule.level(last)] + (last == 0 ? [] : [schedule.level(0)]) + [.clean]
   }
 }

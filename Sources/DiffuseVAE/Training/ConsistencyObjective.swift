@@ -5,9 +5,9 @@ import Neural
 /// mean over images.
 ///
 /// With a teacher that is where the teacher's deterministic DDIM leads (Luhman & Luhman 2021,
-/// "Knowledge Distillation in Iterative Generative Models", for pure noise; here from every level), the
-/// consistency function itself (Song et al. 2023, section 3), not the model's own answer one step on
-/// (algorithm 2): errors do not add up from step to step.
+/// "Knowledge Distillation in Iterative Generative Models for Improved Sampling Speed", for pure noise;
+/// here from every level): the consistency function of Song et al. 2023 (section 3) of these steps, and
+/// not the model's own answer one step on (algorithm 2), with which errors add up from step to step.
 ///
 /// Without one, paths are known by their noise only, and the goal is the answer for the same noise one
 /// level on (algorithm 3): by the same weights, but not differentiated (Song & Dhariwal 2023, section
@@ -69,8 +69,11 @@ struct ConsistencyObjective<Network: Denoiser>: Objective {
       let rows = places.indices.filter { places[$0] <= step }
       guard !rows.isEmpty else { continue }
       let (part, known) = (y.rows(at: rows), known.rows(rows))
-      let original = estimate(
-        part, [Level](repeating: level, count: rows.count), teacher, known)
+      let (x, condition) = stage.process.shown(part, known)
+      let recovery = stage.process.target.recovery(at: level)
+      let original = Matrix.combine(
+        recovery.x, part, recovery.output,
+        teacher.predict(x, condition: condition, timestep: level.timestep))
       let coefficients = ddimCoefficients(from: level, to: next)
       let moved = Matrix.combine(
         coefficients.current, part,
@@ -91,19 +94,13 @@ struct ConsistencyObjective<Network: Denoiser>: Objective {
     guard !noisy.isEmpty else { return y0 }
     let next = noisy.map { levels[places[$0] + 1] }
     let y = stage.process.diffuse(y0.rows(at: noisy), noise: noise.rows(at: noisy), levels: next)
-    let answers = estimate(y, next, network, known.rows(noisy))
+    let (x, condition) = stage.process.shown(y, known.rows(noisy))
+    let (output, _) = network.forward(
+      x, condition: condition, timesteps: next.map(\.timestep), dropout: nil)
+    let answers = stage.process.original(y, output, levels: next)
     var goal = y0
     for (i, row) in noisy.enumerated() { goal.replaceRow(row, by: answers, i) }
     return goal
-  }
-
-  private func estimate(
-    _ y: Matrix, _ levels: [Level], _ network: Network, _ known: Known
-  ) -> Matrix {
-    let (x, condition) = stage.process.shown(y, known)
-    let (output, _) = network.forward(
-      x, condition: condition, timesteps: levels.map(\.timestep), dropout: nil)
-    return stage.process.original(y, output, levels: levels)
   }
 
   func backward(

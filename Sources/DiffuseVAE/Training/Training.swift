@@ -219,10 +219,12 @@ public struct Training {
 
   /// What the file of a stage says of it.
   func metadata(_ stage: Stage) -> [String: String] {
-    [
+    var metadata = [
       "part": stage.rawValue, "image": data.shape.description, "configuration": configuration.yaml,
       Model.fingerprintKey: fingerprint,
     ]
+    if stage == .consistency { metadata[Model.answerKey] = Model.answer }
+    return metadata
   }
 
   private func checkpoint(_ trainer: Trainer<some Objective>, _ stage: Stage) throws {
@@ -249,7 +251,8 @@ public struct Training {
           reconstruction \((-terms[1]).digits(2)), divergence \(terms[2].digits(2))\
           \(configuration.vae.boundRemark(-terms[0]))
           """
-        case .prior, .denoiser, .consistency: "loss on the test images \(terms[0].digits(5))"
+        case .prior, .denoiser: "loss on the test images \(terms[0].digits(5))"
+        case .consistency: "loss on \(test.count) test images \(terms[0].digits(5))"
         }
       logger.info("\(stage.title): \(report)")
     }
@@ -268,6 +271,7 @@ public struct Training {
     // consistency model.
     if stage == .consistency {
       (options.sampler, options.steps, options.guidanceWeight) = (.consistency, 1, 0)
+      options.spacing = .uniform
     } else if options.sampler == .consistency {
       options.sampler = .ddim
     }

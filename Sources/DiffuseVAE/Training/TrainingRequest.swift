@@ -25,6 +25,13 @@ public struct TrainingRequest {
     let data = try Dataset(configuration.data)
     try configuration.denoiser.check(shape: data.shape)
     try configuration.checkLabels(data)
+    // Runs of older versions may have others, and are still sampled from.
+    guard configuration.consistency.kind != .training || configuration.diffusion.target == .velocity
+    else {
+      throw UserError(
+        "consistency.kind training needs diffusion.target velocity, not "
+          + "\(configuration.diffusion.target)")
+    }
     for stage in try stages(of: configuration) {
       guard configuration.isTrained(stage) else {
         try configuration.checkMixture(data, threads: threads)

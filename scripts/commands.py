@@ -1,6 +1,7 @@
 """Runs the commands of this package for the scripts that measure."""
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -26,9 +27,22 @@ def trained(folder, name, runs, config, settings):
     return path
 
 
+def going_on(folder, name, runs, config, sharing=None, files=(), options=()):
+    """The run `name` of the text of a configuration, trained unless it has been; what was begun goes on. Of
+    another run it takes, if given, the `files` of what is trained alike."""
+    path = pathlib.Path(runs) / name
+    if not (path / "config.yaml").exists():
+        path.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            shutil.copy(pathlib.Path(sharing) / file, path / file)
+        (path / "config.yaml").write_text(config)
+    run([f"{folder}/diffusevae-train", "--resume", name, "--runs", runs, *options])
+    return path
+
+
 def evaluated(folder, run_path, out, options):
-    """The rows of refined images of an evaluation, measured unless that has been: its report is kept in
-    the folder `out`, with the options that it is of."""
+    """The rows of an evaluation, measured unless that has been: its report is kept in the folder `out`,
+    with the options that it is of."""
     kept = pathlib.Path(out)
     note, report = kept / "options.json", kept / "evaluation.json"
     options = [str(option) for option in options]
@@ -36,6 +50,12 @@ def evaluated(folder, run_path, out, options):
         path = pathlib.Path(run_path)
         note.unlink(missing_ok=True)
         run([f"{folder}/diffusevae-evaluate", "--run", path.name, "--runs", str(path.parent), "--fit",
-             "--stage", "refined", "--out", str(kept), *options])
+             "--out", str(kept), *options])
         note.write_text(json.dumps(options))
-    return [row for row in json.loads(report.read_text())["rows"] if "steps" in row]
+    return json.loads(report.read_text())["rows"]
+
+
+def refined(folder, run_path, out, options):
+    """Those of refined images alone."""
+    rows = evaluated(folder, run_path, out, ["--stage", "refined", *options])
+    return [row for row in rows if "steps" in row]

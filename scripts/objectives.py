@@ -20,7 +20,7 @@ def distance(folder, epochs, runs, width, target, loss):
     config.write_text("data: {set: mnist}\n")
     run = commands.trained(
         folder, f"{target}-{loss}-{width}-{epochs}", runs, str(config), settings)
-    rows = commands.evaluated(
+    rows = commands.refined(
         folder, run, run / "evaluation", ["--count", 5000, "--steps", 25])
     return rows[0]["scores"]["frechet"]
 

@@ -31,7 +31,7 @@ def main():
     for name, options, is_double in SAMPLERS:
         steps = [(n + 1) // 2 if is_double else n for n in evaluations]
         out = pathlib.Path(run) / "samplers" / name.replace(" ", "").replace(",", "-")
-        found = commands.evaluated(
+        found = commands.refined(
             folder, run, out,
             ["--count", count, "--steps", ",".join(map(str, steps)), *options.split()])
         time = 1000 * sum(r["seconds_per_image"] for r in found) / sum(r["evaluations"] for r in found)

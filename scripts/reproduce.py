@@ -1,0 +1,217 @@
+"""What scripts/reproduce-paper does: reproduce.py FOLDER_OF_COMMANDS RUNS OUT short|long"""
+import datetime
+import math
+import pathlib
+import sys
+import time
+
+import commands
+
+FORMULATIONS = {"concat": "Formulation 1", "centred": "Formulation 2", "residual": "residual",
+                "none": "unconditional"}
+KINDS = ["noise", "blur", "pixelate", "occlude", "salt-pepper"]
+
+
+class Size:
+    """How much is trained and measured."""
+
+    def __init__(self, is_short):
+        if is_short:
+            self.name = "digits"
+            self.data, self.prior = "data: {set: digits}\n", 20
+            self.network = "denoiser: {width: 128}\nvae: {hidden: [128], latent: 8}\n"
+            self.training = ("training:\n  vae: {epochs: 40, batch: 100}\n"
+                             "  denoiser: {epochs: 30, batch: 50}\n")
+            self.count, self.steps, self.components = 100, "2,5", [5, 20]
+            self.few, self.paths, self.levels = 5, 20, [3]
+        else:
+            self.name = "MNIST"
+            self.data, self.prior = "data: {set: mnist}\n", 200
+            self.network = "denoiser: {kind: unet}\n"
+            self.training = ("training:\n  denoiser: {epochs: 6, batch: 32, rate: 2e-3, "
+                             "final_ratio: 0.02}\n")
+            self.count, self.steps = 10_000, "5,10,25,50,100,1000:500"
+            self.components = [50, 100, 200, 400]
+            self.few, self.paths, self.levels = 10, 1000, [1, 2, 3, 4, 5]
+
+    def config(self, formulation, components=None, extra=""):
+        return (f"{self.data}prior: {{components: {components or self.prior}}}\n"
+                f"diffusion: {{formulation: {formulation}{extra}}}\n{self.network}{self.training}")
+
+
+class Reproduction:
+    def __init__(self, folder, runs, out, size):
+        self.folder, self.runs, self.out, self.size = folder, runs, pathlib.Path(out), size
+        self.sections, self.began = [], time.time()
+        (self.out / "images").mkdir(parents=True, exist_ok=True)
+
+    def trained(self, name, config, files=("vae.safetensors", "prior.safetensors", "latents.json"),
+                options=()):
+        """Of the run `concat` it takes stage one, all but itself and the unconditional one."""
+        files = () if name in ("concat", "none") else files
+        return commands.going_on(
+            self.folder, name, self.runs, config, f"{self.runs}/concat", files, options)
+
+    def say(self, text):
+        """Writes the document as far as it is: what stops here goes on there."""
+        self.sections.append(text)
+        (self.out / "REPRODUCTION.md").write_text("\n".join(self.sections) + "\n")
+        print(text, flush=True)
+
+    def picture(self, name, command, *options):
+        path = self.out / "images" / f"{name}.png"
+        if not path.exists():
+            commands.run([f"{self.folder}/{command}", "--run", "concat", "--runs", self.runs, "--out",
+                          str(path), *options])
+        return f"![{name}](images/{name}.png)"
+
+    def speed(self):
+        size, curves, lines = self.size, {}, []
+        counts = [part.split(":")[0] for part in size.steps.split(",")]
+        lines.append("| model | sampler | " + " | ".join(f"{n} steps" for n in counts) + " |")
+        lines.append("|---|---|" + "---|" * len(counts))
+        for formulation, title in FORMULATIONS.items():
+            run = self.trained(formulation, size.config(formulation))
+            for sampler in ["ddim", "ddpm"]:
+                rows = commands.refined(
+                    self.folder, run, run / f"reproduction-{sampler}",
+                    ["--count", size.count, "--steps", size.steps, "--sampler", sampler])
+                found = [row["scores"]["frechet"] for row in rows]
+                curves[f"{title}, {sampler}"] = list(zip(map(int, counts), found))
+                cells = " | ".join(f"{x:.3f}" for x in found)
+                lines.append(f"| {title} | {sampler} | {cells} |")
+        (self.out / "images/speed.svg").write_text(plot(curves))
+        place = counts.index(str(size.few))
+        ratio = curves["unconditional, ddim"][place][1] / curves["Formulation 1, ddim"][place][1]
+        self.say("## Speed against quality\n\nFréchet distances; "
+                 f"{size.count} images, but where the steps say less (N:count).\n\n" + "\n".join(lines)
+                 + f"\n\nIn {size.few} steps of DDIM the unconditional model is {ratio:.1f} times as far as "
+                 "Formulation 1.\n\n![distance by steps](images/speed.svg)\n")
+
+    def prior(self):
+        size = self.size
+        run = pathlib.Path(self.runs) / "concat"
+        found = {}
+        for prior in ["mixture", "normal"]:
+            rows = commands.evaluated(
+                self.folder, run, run / f"reproduction-prior-{prior}",
+                ["--count", size.count, "--steps", size.few, "--prior", prior])
+            found[prior] = [next(row["scores"]["frechet"] for row in rows
+                                 if row["images"].startswith(f"{kind}, prior {prior}"))
+                            for kind in ["VAE alone", "DiffuseVAE"]]
+        table = "\n".join(f"| {prior} | {a:.3f} | {b:.3f} |" for prior, (a, b) in found.items())
+        ratios = [found["normal"][i] / found["mixture"][i] for i in range(2)]
+        lines = []
+        for components in size.components:
+            other = self.trained(
+                f"K-{components}", size.config("concat", components=components),
+                ["vae.safetensors"], ["--stage", "vae"])
+            rows = commands.evaluated(
+                self.folder, other, other / "reproduction-prior",
+                ["--count", size.count, "--stage", "vae"])
+            distance = next(row["scores"]["frechet"] for row in rows
+                            if row["images"] == "VAE alone, prior mixture")
+            lines.append(f"| {components} | {distance:.3f} |")
+        self.say(f"## The fitted prior\n\nFréchet distances, {size.few} steps.\n\n"
+                 "| prior | VAE alone | DiffuseVAE |\n|---|---|---|\n" + table
+                 + f"\n\nIt divides the distance by {ratios[0]:.1f} and by {ratios[1]:.1f}.\n\n"
+                 "| K | VAE alone |\n|---|---|\n" + "\n".join(lines) + "\n")
+
+    def pictures(self):
+        vae = self.picture("generated", "diffusevae-sample", "--stage", "vae")
+        refined = self.picture("refined", "diffusevae-sample", "--steps", str(self.size.few))
+        z = self.picture("through-z", "interpolate", "--space", "z")
+        noise = self.picture("through-xT", "interpolate", "--space", "xT")
+        self.say("## Generator and refiner\n\n| z decoded | the same, refined |\n|---|---|\n"
+                 f"| {vae} | {refined} |\n\n## Paths\n\n| through z | through x_T |\n|---|---|\n"
+                 f"| {z} | {noise} |\n")
+
+    def paths(self):
+        size, run = self.size, pathlib.Path(self.runs) / "concat"
+        rows = commands.evaluated(
+            self.folder, run, run / "reproduction-paths",
+            ["--stage", "refined", "--steps", f"{size.few}:100", "--paths", size.paths, "--edits", "1",
+             "1.5", "2"])
+        lines = [f"| {row['images']} | {row['scores']['labels']:.3f} | {row['moved']:.3f} | "
+                 + (f"{row['code']:.3f}" if row.get("code") is not None else "") + " |"
+                 for row in rows if row["images"].startswith(("paths", "moved"))]
+        self.say("Of a path, the share of frames that keep the first one's class; of images moved to "
+                 "another class, of those that reach it. How far pixels and the VAE's code move, over how "
+                 "far other images are.\n\n| | class | pixels | code |\n|---|---|---|---|\n"
+                 + "\n".join(lines) + "\n")
+
+    def robustness(self):
+        size = self.size
+        plain = pathlib.Path(self.runs) / "concat"
+        noised = self.trained("noised", size.config("concat", extra=", condition_noise: 0.4"))
+        lines = []
+        for kind in KINDS:
+            for level in size.levels:
+                damages = []
+                for run in [plain, noised]:
+                    def distance(name, *options):
+                        rows = commands.refined(
+                            self.folder, run, run / f"reproduction-{name}",
+                            ["--count", size.count // 5 + 4, "--steps", size.few, *options])
+                        return rows[0]["scores"]["frechet"]
+                    damage = distance(f"{kind}-{level}", "--corrupt", f"{kind}:{level}")
+                    damages.append(damage - distance("clean"))
+                share = 1 - damages[1] / damages[0]
+                lines.append(f"| {kind} | {level} | {damages[0]:.3f} | {damages[1]:.3f} | {share:.0%} |")
+        self.say("## Damaged x̂0\n\nHow much farther images are when x̂0 is damaged before it is refined: of "
+                 "the model as it is, and of one trained with `condition_noise: 0.4`.\n\n"
+                 "| damage | level | as it is | trained on noise | less |\n|---|---|---|---|---|\n"
+                 + "\n".join(lines) + "\n")
+
+
+def plot(curves):
+    """Distances by steps, both axes logarithmic, as SVG."""
+    width, height, left, bottom, right = 640, 360, 60, 40, 190
+    points = [point for curve in curves.values() for point in curve]
+    xs, ys = [math.log10(x) for x, _ in points], [math.log10(max(y, 1e-9)) for _, y in points]
+    low, high = math.floor(min(ys)), math.ceil(max(ys))
+
+    def x(steps):
+        share = (math.log10(steps) - min(xs)) / max(max(xs) - min(xs), 1e-9)
+        return left + (width - left - right) * share
+
+    def y(distance):
+        share = (high - math.log10(max(distance, 1e-9))) / max(high - low, 1)
+        return 10 + (height - bottom - 10) * share
+
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+             'font-family="sans-serif" font-size="12">',
+             f'<rect width="{width}" height="{height}" fill="white"/>']
+    for power in range(low, high + 1):
+        lines.append(f'<line x1="{left}" x2="{width - right}" y1="{y(10 ** power):.1f}" '
+                     f'y2="{y(10 ** power):.1f}" stroke="#ddd"/><text x="{left - 6}" '
+                     f'y="{y(10 ** power) + 4:.1f}" text-anchor="end">{10.0 ** power:g}</text>')
+    for steps in sorted({steps for steps, _ in points}):
+        lines.append(f'<text x="{x(steps):.1f}" y="{height - bottom + 18}" '
+                     f'text-anchor="middle">{steps}</text>')
+    colours = ["#1b6ca8", "#c4541b", "#2f8f4e", "#8a3fa0"]
+    for number, (name, curve) in enumerate(curves.items()):
+        path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in curve)
+        dash = ' stroke-dasharray="4 3"' if number % 2 else ""
+        colour, top = colours[number // 2 % 4], 24 + 18 * number
+        lines.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
+                     f'<text x="{width - right + 12}" y="{top}" fill="{colour}">{name}'
+                     f'{" (dashed)" if dash else ""}</text>')
+    lines.append(f'<text x="{left}" y="{height - 6}">Fréchet distance by steps</text></svg>')
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    folder, runs, out, length = sys.argv[1:]
+    size = Size(length == "short")
+    work = Reproduction(folder, runs, out, size)
+    work.say(f"# The paper's claims, on {size.name}\n\nWritten by `scripts/reproduce-paper"
+             f"{' --short' if length == 'short' else ''}` on {datetime.date.today()}; seed 0. Every run is "
+             f"of this configuration, with its `formulation` and what a section says:\n\n```yaml\n"
+             f"{size.config('concat')}```\n")
+    for part in [work.speed, work.prior, work.pictures, work.paths, work.robustness]:
+        part()
+    work.say(f"{(time.time() - work.began) / 60:.0f} minutes, less what had been measured before.")
+
+
+main()

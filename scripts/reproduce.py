@@ -166,7 +166,7 @@ class Reproduction:
 
 def plot(curves):
     """Distances by steps, both axes logarithmic, as SVG."""
-    width, height, left, bottom, right = 640, 360, 60, 40, 190
+    width, height, left, bottom, right = 680, 360, 60, 40, 230
     points = [point for curve in curves.values() for point in curve]
     xs, ys = [math.log10(x) for x, _ in points], [math.log10(max(y, 1e-9)) for _, y in points]
     low, high = math.floor(min(ys)), math.ceil(max(ys))

@@ -31,8 +31,8 @@ extension Generator {
   /// are to be restored only what is known of them is taken, and z is of what the VAE makes of the rest.
   ///
   /// - Parameter inverting: whether y_T is the one from which the sampler draws the image itself.
-  /// - Throws: ``UserError`` without a VAE unless inverting or restoring, and for a model with classes when those of
-  ///   the images are not known.
+  /// - Throws: ``UserError`` without a VAE unless inverting or restoring, and for a model with classes
+  ///   when those of the images are not known.
   package func drafts(of images: ByteImages, inverting: Bool) throws -> [Draft] {
     try check(count: images.count)
     let images = options.restoration?.known(of: images) ?? images

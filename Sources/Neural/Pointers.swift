@@ -34,17 +34,17 @@ func withPointers(
   }
 }
 
-/// Pointers to two arrays that are read and two that are written.
+/// Pointers to an array that is read and three that are written.
 func withPointers(
-  _ a: [Float], _ b: [Float], _ y: inout [Float], _ z: inout [Float],
+  _ a: [Float], _ x: inout [Float], _ y: inout [Float], _ z: inout [Float],
   _ body: (
-    UnsafePointer<Float>, UnsafePointer<Float>, UnsafeMutablePointer<Float>,
+    UnsafePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>,
     UnsafeMutablePointer<Float>
   ) -> Void
 ) {
-  withPointers(a, &y, &z) { a, y, z in
-    b.withUnsafeBufferPointer { b in
-      if let b = b.baseAddress { body(a, b, y, z) }
+  withPointers(a, &x, &y) { a, x, y in
+    z.withUnsafeMutableBufferPointer { z in
+      if let z = z.baseAddress { body(a, x, y, z) }
     }
   }
 }

@@ -33,11 +33,13 @@ struct Winograd: Sendable {
     var y = Matrix(unset: x.rows, outputs.channels)
     var (v, m) = (Matrix(0, 0), Matrix(0, 0))
     for lines in blocks(batch: inputs.map.batch(of: x)) {
-      v.resize(36 * lines.count * inputs.across, inputs.channels)
+      let tiles = lines.count * inputs.across
+      v.resize(36 * tiles, inputs.channels)
       inputs.gather(x.elements, lines, into: &v.elements)
-      m.replace(byProducts: 36, v, u)
+      if m.rows != 36 * tiles { m = Matrix(36 * tiles, outputs.channels) }
+      m.add(products: 36, v, u)
       outputs.assemble(
-        m.elements, plus: bias.elements, residual?.elements, lines, into: &y.elements)
+        clearing: &m.elements, plus: bias.elements, residual?.elements, lines, into: &y.elements)
     }
     return y
   }

@@ -35,6 +35,8 @@ extension Six<UnsafeMutablePointer<Float>> {
     f.set(i, v.5)
   }
 
+  @inline(__always) func clear(_ i: Int) { set(i, (.zero, .zero, .zero, .zero, .zero, .zero)) }
+
   @inline(__always) func add(_ i: Int, _ v: Winograd.SixVectors) {
     a.add(i, v.0)
     b.add(i, v.1)

@@ -112,13 +112,16 @@ struct WinogradTiles: Sendable {
 
   /// `Aᵀ M A + bias + residual`: the 4×4 outputs of every tile.
   ///
+  /// Leaves `m` zero, to add the next products to: where it is read that costs little, while BLAS would
+  /// go through all of it once more.
+  ///
   /// - Parameters:
   ///   - m: `[36·tiles, channels]`
   ///   - bias: one number for every channel.
   ///   - residual: maps like `y`; zero if nil.
   ///   - y: maps, `[batch·height·width, channels]`
   func assemble(
-    _ m: [Float], plus bias: [Float], _ residual: [Float]?, _ lines: Range<Int>,
+    clearing m: inout [Float], plus bias: [Float], _ residual: [Float]?, _ lines: Range<Int>,
     into y: inout [Float]
   ) {
     let began = WorkClock.start()
@@ -132,8 +135,8 @@ struct WinogradTiles: Sendable {
     for _ in 0..<map.width { strips += bias }
     strips += [Float](repeating: 0, count: size)
     let isPlain = residual == nil
-    withPointers(m, residual ?? [Float](repeating: 0, count: size), &strips, &y) {
-      m, residual, strips, y in
+    withPointers(residual ?? [Float](repeating: 0, count: size), &m, &strips, &y) {
+      residual, m, strips, y in
       let (from, bias) = (Six(strips, every: strip), strips + 6 * strip)
       for (number, line) in lines.enumerated() {
         for row in 0..<6 {
@@ -142,6 +145,7 @@ struct WinogradTiles: Sendable {
             let to = Six(strips + row * strip + 4 * tile * channels, every: channels)
             for i in vectors(channels) {
               let y = Winograd.outputs(from.vectors(i))
+              from.clear(i)
               to.a.set(i, y.0)
               to.b.set(i, y.1)
               to.c.set(i, y.2)
@@ -168,7 +172,7 @@ struct WinogradTiles: Sendable {
     }
   }
 
-  /// `M = A y Aᵀ`: the transpose of ``assemble(_:plus:_:into:)`` without its bias.
+  /// `M = A y Aᵀ`: the transpose of ``assemble(clearing:plus:_:_:into:)`` without its bias.
   func spread(_ y: [Float], _ lines: Range<Int>, into m: inout [Float]) {
     let began = WorkClock.start()
     defer { WorkClock.stop(.lowering, since: began) }

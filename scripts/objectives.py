@@ -21,7 +21,7 @@ def distance(folder, epochs, runs, width, target, loss):
     run = commands.trained(
         folder, f"{target}-{loss}-{width}-{epochs}", runs, str(config), settings)
     rows = commands.refined(
-        folder, run, run / "evaluation", ["--count", 5000, "--steps", 25])
+        folder, run, run / "evaluation", ["--count", 5000, "--steps", 25, "--sampler", "ddim"])
     return rows[0]["scores"]["frechet"]
 
 

@@ -9,6 +9,8 @@ struct Edits {
     case means
     /// Along the probe of the other class and against that of its own; see ``LatentEdit/probe``.
     case probe
+    /// To the same place among the latents of the other class; see ``ClassGaussians``.
+    case transport
   }
 
   /// The class that each image is moved to: all others in turn.
@@ -16,6 +18,7 @@ struct Edits {
   private let drafts: [Draft]
   private let own: [Int]
   private let directions: [Kind: [Matrix]]
+  private let gaussians: ClassGaussians
   /// Refined as they are.
   private let unedited: Matrix
   /// How far these are from another image of the class that they are moved to, on average.
@@ -51,6 +54,7 @@ struct Edits {
       },
       .probe: try (0..<classes).map { label in try posteriors.probe(labels.map { $0 == label }) },
     ]
+    gaussians = try ClassGaussians(of: posteriors, labels: labels, threads: threads)
     let targets = own.enumerated().map { ($1 + 1 + $0 % (classes - 1)) % classes }
     let drafts = try generator.drafts(of: test, inverting: false)
     // A training image of the other class, with the noise of this one.
@@ -66,8 +70,17 @@ struct Edits {
   }
 
   /// - Parameter strength: 1 is from one class to the other, or one deviation along either probe.
-  func drafts(_ kind: Kind, strength: Double) -> [Draft] {
-    guard let directions = directions[kind] else { return drafts }
+  func drafts(_ kind: Kind, strength: Double) throws -> [Draft] {
+    guard let directions = directions[kind] else {
+      var moved = drafts
+      for target in Set(targets) {
+        let places = targets.indices.filter { targets[$0] == target }
+        let found = try places.map { drafts[$0] }.moved(
+          to: target, among: gaussians, strength: strength)
+        for (place, draft) in zip(places, found) { moved[place] = draft }
+      }
+      return moved
+    }
     return drafts.indices.map { place in
       var direction = directions[targets[place]]
       direction.add(-1, directions[own[place]])

@@ -147,7 +147,7 @@ extension Reference {
           try record(
             "moved to a class, \(kind.rawValue) × \(strength)", by: generator,
             labels: { _ in edits.targets }, moved: { (edits.moved($0), nil) }
-          ) { _ in try generator.refine(edits.drafts(kind, strength: strength)) }
+          ) { _ in try generator.refine(try edits.drafts(kind, strength: strength)) }
         }
       }
     }

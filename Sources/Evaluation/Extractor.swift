@@ -62,10 +62,8 @@ public struct Extractor: Sendable {
   ///   - threads: changes nothing but the time.
   /// - Throws: ``UserError`` when the images are of another shape.
   public func outputs(of images: ByteImages, threads: Int) throws -> Outputs {
-    let found = ImageShape(
-      height: images.height, width: images.width, channels: images.channels)
-    guard found == shape else {
-      throw UserError("images are \(found); the extractor takes images of \(shape)")
+    guard images.shape == shape else {
+      throw UserError("images are \(images.shape); the extractor takes images of \(shape)")
     }
     return try outputs(count: images.count, threads: threads) { images.pixels($0) }
   }

@@ -116,9 +116,8 @@ public struct EvaluationReport: Codable, Equatable, Sendable {
     rows.append(row)
     guard let folder else { return }
     try makeFolder(folder)
-    let shape = ImageShape(height: images.height, width: images.width, channels: images.channels)
     try ImageOutput.sheet("\(folder)/\(sheet(rows.count - 1))").write(
-      images.pixels(0..<min(64, images.count)), shape: shape)
+      images.pixels(0..<min(64, images.count)), shape: images.shape)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     encoder.keyEncodingStrategy = .convertToSnakeCase

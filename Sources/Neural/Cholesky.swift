@@ -5,7 +5,7 @@ import COpenBLAS
 /// - Parameter a: `[n, n]`, row-major; only the lower triangle is read.
 /// - Returns: L, `[n, n]`, zero above the diagonal; nil unless `a` is finite and, as far as
 ///   rounding can tell, positive definite.
-func cholesky(_ a: [Double], n: Int) -> [Double]? {
+package func cholesky(_ a: [Double], n: Int) -> [Double]? {
   guard let order = Int32(exactly: n), n > 0, a.count == n * n else { return nil }
   BLAS.oneThreadPerProduct
   var factor = a

@@ -74,9 +74,12 @@ public struct SamplerArguments: ParsableArguments {
 
   /// Changes `options` as far as these say.
   ///
-  /// - Throws: `ValidationError` for an option that the sampler does not have.
-  public func apply(to options: inout SamplingOptions) throws {
-    options.sampler = sampler ?? options.sampler
+  /// - Parameter inverting: whether x_T are looked for that lead back to images, which is done by
+  ///   deterministic DDIM.
+  /// - Throws: `ValidationError` for an option that the sampler does not have, or that such a search
+  ///   does not.
+  public func apply(to options: inout SamplingOptions, inverting: Bool = false) throws {
+    options.sampler = sampler ?? (inverting ? .ddim : options.sampler)
     for (name, samplers) in SamplingSettings.special where special.contains(name) {
       guard samplers.contains(options.sampler) else {
         let names = samplers.map(\.rawValue).joined(separator: " or ")
@@ -91,7 +94,10 @@ public struct SamplerArguments: ParsableArguments {
     guard guidanceFrom == nil && guidanceTo == nil || options.guidanceWeight != 0 else {
       throw ValidationError("--guidance-from and --guidance-to are for a --guidance other than 0")
     }
-    options.eta = eta ?? options.eta
+    options.eta = eta ?? (inverting ? 0 : options.eta)
+    guard !inverting || options.sampler == .ddim && options.eta == 0 else {
+      throw ValidationError("--invert goes backwards by --sampler ddim and --eta 0 only")
+    }
     options.variance = variance ?? options.variance
     options.churn = churn ?? options.churn
     options.predictor = predictor ?? options.predictor

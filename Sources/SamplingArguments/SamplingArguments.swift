@@ -46,12 +46,12 @@ public struct SamplingArguments: ParsableArguments {
 
   /// The run that is meant, its model, and how to draw from it as far as these options say.
   public func load(
-    needsDenoiser: Bool = true, _ sampler: SamplerArguments? = nil
+    needsDenoiser: Bool = true, _ sampler: SamplerArguments? = nil, inverting: Bool = false
   ) throws -> (run: Run, model: Model, options: SamplingOptions) {
     let run = try chosen.open()
     let model = try Model(of: run, needsDenoiser: needsDenoiser, prior: prior)
     var options = SamplingOptions(model.configuration.sampling, threads: chosen.threads)
-    try sampler?.apply(to: &options)
+    try sampler?.apply(to: &options, inverting: inverting)
     try SamplerArguments.checkSteps(isGiven: steps != nil, options)
     options.steps = steps ?? options.steps
     options.seed = chosen.seed

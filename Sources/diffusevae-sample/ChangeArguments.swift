@@ -27,7 +27,16 @@ struct ChangeArguments: ParsableArguments {
       """, valueName: "class"))
   var probe: Int?
 
-  @Option(parsing: .unconditional, help: "Multiplies --plus, --minus and --probe. (default: 1)")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Move z to a class, to the same place among its latents that it has among its own's.",
+      valueName: "class"))
+  var toClass: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: "Multiplies --plus, --minus, --probe and the way of --to-class. (default: 1)")
   var strength: Double?
 
   @Option(help: "Draw all images from the first one's z, or its x_T and every step's noise.")
@@ -54,8 +63,8 @@ struct ChangeArguments: ParsableArguments {
   var isOfStageTwo: Bool { share == .xT || noiseTemperature != 1 }
 
   func validate() throws {
-    guard strength == nil || !edit.isEmpty else {
-      throw ValidationError("--strength is of --plus, --minus or --probe")
+    guard strength == nil || toClass != nil || !edit.isEmpty else {
+      throw ValidationError("--strength is of --plus, --minus, --probe or --to-class")
     }
   }
 
@@ -67,13 +76,22 @@ struct ChangeArguments: ParsableArguments {
     return edit.isEmpty ? nil : try model.direction(of: edit, threads: threads)
   }
 
-  func apply(_ direction: Matrix?, to drafts: [Draft]) -> [Draft] {
+  /// The latents of each class, if z is to be moved to one.
+  func classes(for model: Model, threads: Int) throws -> ClassGaussians? {
+    toClass == nil ? nil : try model.classGaussians(threads: threads)
+  }
+
+  func apply(
+    _ direction: Matrix?, _ classes: ClassGaussians?, to drafts: [Draft]
+  ) throws -> [Draft] {
     let shared =
       switch share {
       case .z: drafts.sharingZ()
       case .xT: drafts.sharingNoise()
       case nil: drafts
       }
-    return direction.map { shared.moved(by: $0) } ?? shared
+    let moved = direction.map { shared.moved(by: $0) } ?? shared
+    guard let toClass, let classes else { return moved }
+    return try moved.moved(to: toClass, among: classes, strength: edit.strength)
   }
 }

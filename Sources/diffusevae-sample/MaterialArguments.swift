@@ -15,7 +15,7 @@ struct MaterialArguments: ParsableArguments {
       """, valueName: "images"))
   var from: ImageSource?
 
-  @Flag(help: "Start from the x_T that leads back to the images of --from (ddim, eta 0).")
+  @Flag(help: "Start from the x_T that leads back to the images of --from, and draw by ddim.")
   var invert = false
 
   @Option(help: ArgumentHelp("Refine these latents: X.npy, [N, latent].", valueName: "path"))

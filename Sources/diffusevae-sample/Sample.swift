@@ -93,7 +93,8 @@ struct Sample: ParsableCommand {
 
   func run() throws {
     let logger = try Session.begin("diffusevae-sample", threads: common.chosen.threads)
-    var (run, model, options) = try common.load(needsDenoiser: stage == .all, sampler)
+    var (run, model, options) = try common.load(
+      needsDenoiser: stage == .all, sampler, inverting: material.invert)
     let path = out ?? "\(run.folder)/samples.png"
     let output = try ImageOutput(path)
     options.temperature = temperature
@@ -106,8 +107,9 @@ struct Sample: ParsableCommand {
     try output.check(count: given.count, shape: model.shape)
     let direction = try change.direction(for: model, threads: common.chosen.threads)
     try material.checkExports(shape: model.shape, besides: path)
-    let drafts = change.apply(
-      direction, to: try given.drafts(by: generator, inverting: material.invert))
+    let classes = try change.classes(for: model, threads: common.chosen.threads)
+    let drafts = try change.apply(
+      direction, classes, to: try given.drafts(by: generator, inverting: material.invert))
     if material.z != nil, model.configuration.classes > 0, common.label == nil {
       logger.notice("the latents are drawn as of all classes in turn: --label says which is theirs")
     }

@@ -59,7 +59,7 @@ struct Interpolate: ParsableCommand {
       """, valueName: "latent"))
   var traverse: [Int] = []
 
-  @Flag(help: "Start real images from the x_T that leads back to them (ddim, eta 0).")
+  @Flag(help: "Start real images from the x_T that leads back to them, and draw by ddim.")
   var invert = false
 
   @Option(
@@ -103,7 +103,7 @@ struct Interpolate: ParsableCommand {
 
   func run() throws {
     let logger = try Session.begin("interpolate", threads: common.chosen.threads)
-    let (run, model, options) = try common.load(sampler)
+    let (run, model, options) = try common.load(sampler, inverting: invert)
     let path = out ?? "\(run.folder)/interpolation-\(space.rawValue).png"
     let output = try ImageOutput(path)
     try output.check(count: 1, shape: model.shape)

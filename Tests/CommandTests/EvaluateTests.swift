@@ -84,7 +84,7 @@ import Testing
     let weights = try place.read(extractor)
     let fingerprint = extractor.dropLast(".safetensors".count).suffix(16)
     #expect(whole.contains("\"fingerprint\" : \"\(fingerprint)\""))
-    #expect(whole.contains("\"sampler\" : \"ddim\"") && whole.contains("\"eta\" : 0"))
+    #expect(whole.contains("\"sampler\" : \"plms\"") && !whole.contains("\"eta\""))
     #expect(whole.contains("\"references\" : 297"))
 
     // The stored one is taken, with any number of threads.
@@ -123,8 +123,8 @@ import Testing
       evaluate(place, "--stage", "refined", "--count", "40", "--edits", "0", "1", "3"))
     let found = Dictionary(
       uniqueKeysWithValues: edited.filter { $0[0].hasPrefix("moved") }.map { ($0[0], $0[13]) })
-    #expect(found.count == 6, "\(edited)")
-    for kind in ["means", "probe"] {
+    #expect(found.count == 9, "\(edited)")
+    for kind in ["means", "probe", "transport"] {
       let moved = ["0.0", "1.0", "3.0"].map {
         Double(found["moved to a class, \(kind) × \($0)"] ?? "") ?? .nan
       }

@@ -57,7 +57,7 @@ import Testing
       "--export-xT", "x.npy")
     let ratio = inverted.errors.firstMatch(of: /dB on average, (\S+) dB at least/)
     #expect(try #require(ratio.flatMap { Double($0.1) }) > 50, "\(inverted.errors)")
-    _ = try sample("--xT", "x.npy", "--steps", "50", "--out", "e")
+    _ = try sample("--xT", "x.npy", "--steps", "50", "--sampler", "ddim", "--out", "e")
     #expect(try place.read("e/00002.png") == place.read("d/00002.png"))
   }
 
@@ -78,9 +78,11 @@ import Testing
     try refuse("z.npy: is of 2 images; 3 are to be drawn", sample, "--z", "z.npy", "--count", "3")
     try refuse("none.png: no such file", sample, "--from", "none.png")
     try refuse("digits: has images 0...296 here", sample, "--from", "dataset:297")
-    try refuse("only the sampler ddim", sample, "--from", "dataset:1", "--invert", "--eta", "0.5")
     try refuse(
-      "only the sampler ddim", sample, "--from", "dataset:1", "--invert", "--sampler", "heun")
+      "--sampler ddim and --eta 0 only", sample, "--from", "dataset:1", "--invert", "--eta", "0.5")
+    try refuse(
+      "--sampler ddim and --eta 0 only", sample, "--from", "dataset:1", "--invert", "--sampler",
+      "heun")
     try refuse(
       "two images or more", "interpolate", "--space", "z", "--through", "dataset:1")
     try refuse(

@@ -158,7 +158,7 @@ import Testing
     (["interpolate", "--space", "z", "--through", "sample:1", "--invert"], "for real images"),
     (["diffusevae-sample", "--from", "dataset:1", "--z", "z.npy"], "give one of them"),
     (["diffusevae-sample", "--invert"], "the images of --from"),
-    (["diffusevae-sample", "--strength", "2"], "is of --plus, --minus or --probe"),
+    (["diffusevae-sample", "--strength", "2"], "is of --plus, --minus, --probe or --to-class"),
     (["diffusevae-sample", "--plus", "class:x"], "class:x"),
     (
       ["diffusevae-sample", "--xT", "a.npy", "--noise-temperature", "2"], "for noise that is drawn"

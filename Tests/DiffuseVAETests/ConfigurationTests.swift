@@ -281,7 +281,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           grids: 4
 
         sampling:
-          sampler: ddim
+          sampler: plms
           steps: 10
           eta: 0
           variance: small

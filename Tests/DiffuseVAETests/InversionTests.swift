@@ -10,7 +10,9 @@ import Testing
   func back(set: TestBed) throws {
     let images = set.images(0..<6)
     func ratio(_ steps: Int) throws -> Double {
-      let generator = try generator(TestBedTests.model(set)) { $0.steps = steps }
+      let generator = try generator(TestBedTests.model(set)) {
+        ($0.sampler, $0.steps) = (.ddim, steps)
+      }
       let drafts = try generator.drafts(of: images, inverting: true)
       let found = try peakSignalToNoise(generator.refine(drafts), images.pixels(0..<6))
       return try #require(found.min())
@@ -26,7 +28,8 @@ import Testing
     let images = TestBed.gaussian.images(0..<2)
     #expect(
       problem {
-        try generator(model) { $0.eta = 0.1 }.drafts(of: images, inverting: true)
+        try generator(model) { ($0.sampler, $0.eta) = (.ddim, 0.1) }
+          .drafts(of: images, inverting: true)
       } == "only the sampler ddim with eta 0 is inverted")
     #expect(
       problem { try generator(model).drafts(of: images, inverting: false) }.contains("no VAE"))

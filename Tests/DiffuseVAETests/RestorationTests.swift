@@ -145,7 +145,7 @@ import Testing
         "7 steps are more than the 6 timesteps"))
     restoration = Restoration()
     for known in [
-      Restoration.Known.outside([]), .outside([true]), .means(side: 0), .means(side: 4),
+      Restoration.Measurement.outside([]), .outside([true]), .means(side: 0), .means(side: 4),
     ] {
       restoration.known = known
       #expect(problem { try restored(model, whole, restoration) } != "no error")

@@ -89,7 +89,7 @@ import Testing
 
   @Test("A state of an older version, whose configuration lacks settings, goes on; of another, not")
   func olderState() throws {
-    let configuration = try small("diffusion.loss=velocity")
+    let configuration = try small("diffusion.loss=velocity", "sampling.sampler=ddim")
     let network = VAE(configuration.vae, pixels: 4, seed: 1)
     let state = Weights.state(of: network, step: 3, configuration: configuration)
     let yaml = try #require(state.metadata["configuration"])

@@ -18,7 +18,7 @@ public struct SamplingSettings: Equatable, Sendable {
     case consistency
   }
 
-  public var sampler = Sampler.ddim
+  public var sampler = Sampler.plms
 
   /// Levels of noise that are visited: In 1...100000, and at most the steps of the process. Of no
   /// use to `rk45`.

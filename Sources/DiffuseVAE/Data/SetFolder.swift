@@ -24,8 +24,9 @@ struct SetFolder {
   ///
   /// - Throws: ``UserError`` when it is not there.
   init(_ settings: DataSettings) throws {
-    let root =
-      settings.folder ?? ProcessInfo.processInfo.environment["DIFFUSEVAE_DATA"] ?? "data"
+    // An empty variable is none: its folder would be the root of the file system.
+    let variable = ProcessInfo.processInfo.environment["DIFFUSEVAE_DATA"] ?? ""
+    let root = settings.folder ?? (variable.isEmpty ? "data" : variable)
     let set = settings.set
     // A folder of the set's name first: what lies beside it may be another set.
     let candidates = [

@@ -10,7 +10,8 @@ import Neural
 /// and P takes from an image what was measured of it. That is held but for what leaves the range of
 /// images in the end.
 public struct Restoration: Sendable, Equatable {
-  public enum Known: Sendable, Equatable {
+  /// What of an image is known.
+  public enum Measurement: Sendable, Equatable {
     /// P = 0: the image only is where the sampler starts, or what x̂0 is made of.
     case nothing
     /// All but a hole: of every number of an image whether it is missing.
@@ -30,7 +31,7 @@ public struct Restoration: Sendable, Equatable {
     case noisy(deviation: Double)
   }
 
-  public var known = Known.nothing
+  public var known = Measurement.nothing
   public var start = Start.noise
 
   public init() {}

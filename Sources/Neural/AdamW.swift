@@ -21,18 +21,22 @@ public struct AdamW: Sendable {
   /// - Parameters:
   ///   - step: number of updates made before this one, from 0.
   ///   - rate: learning rate of this update.
+  ///   - part: what the names of the parameters begin with that are updated; all others stay as they
+  ///     are, averages and moments, too. All are if nil.
   ///   - threads: parameters are shared out among so many; the result does not depend on it.
   /// - Returns: the norm of the whole gradient before clipping. When it is not finite, nothing is
   ///   updated.
   public func update(
     _ network: inout some Parameterized, lanes: consuming [Gradients], step: Int, rate: Float,
-    threads: Int
+    part: String? = nil, threads: Int
   ) throws -> Double {
     // Parameters and gradients move out of their owners for the update, so that threads work on
     // separate objects and nothing is copied.
     var jobs: [Job] = []
-    network.visitParameters { _, parameter in
-      let gradients = lanes.indices.map { lanes[$0].detach(parameter.slot) }
+    func isMoved(_ name: String) -> Bool { part.map { name.hasPrefix($0) } ?? true }
+    network.visitParameters { name, parameter in
+      guard isMoved(name) else { return }
+      let gradients = lanes.indices.map { lanes[$0].detach(parameter) }
       jobs.append(Job(parameter.detached(), gradients))
     }
     // In the order of the layers: the memory that one layer's factors give back lies together, and
@@ -48,7 +52,8 @@ public struct AdamW: Sendable {
       }
     }
     var remaining = jobs[...]
-    network.visitParameters { _, parameter in
+    network.visitParameters { name, parameter in
+      guard isMoved(name) else { return }
       remaining.popFirst()?.work.withLock { parameter = $0.parameter.detached() }
     }
     return norm

@@ -70,6 +70,9 @@ extension Matrix {
   /// 1 / (1 + e⁻ˣ) of every element.
   public func sigmoid() -> Matrix { map(Elementary.sigmoid) }
 
+  /// From derivatives by `mean`, which is ``sigmoid()`` of a matrix, those by that matrix.
+  public func throughSigmoid(_ mean: Matrix) -> Matrix { map(with: mean) { $0 * $1 * (1 - $1) } }
+
   /// 1 with the probability that every element is, else 0; the element is in [0, 1].
   ///
   /// - Parameter uniform: draws from [0, 1), as many.

@@ -2,24 +2,32 @@
 /// finds them.
 public struct Gradients: Sendable {
   private var slots: [Gradient]
+  /// The number of the network's first parameter: not 0 if it is a part of another.
+  private let first: Int
 
   /// Zeros for every parameter of `network`.
   public init(of network: some Parameterized) {
     var slots: [Gradient] = []
+    var first: Int?
     network.forEachParameter { _, parameter in
-      precondition(parameter.slot == slots.count, "parameters are visited in their order of making")
+      first = first ?? parameter.slot
+      precondition(
+        parameter.slot == (first ?? 0) + slots.count,
+        "parameters are visited in their order of making")
       slots.append(Gradient(parameter.value.rows, parameter.value.columns))
     }
-    self.slots = slots
+    (self.slots, self.first) = (slots, first ?? 0)
   }
 
   public subscript(_ parameter: Parameter) -> Gradient {
-    get { slots[parameter.slot] }
-    _modify { yield &slots[parameter.slot] }
+    get { slots[parameter.slot - first] }
+    _modify { yield &slots[parameter.slot - first] }
   }
 
-  /// Moves out what there is for the parameter of that number.
-  mutating func detach(_ slot: Int) -> Gradient { slots[slot].detached() }
+  /// Moves out what there is for a parameter.
+  mutating func detach(_ parameter: Parameter) -> Gradient {
+    slots[parameter.slot - first].detached()
+  }
 }
 
 /// Derivatives with respect to one parameter: a sum of matrices and products.

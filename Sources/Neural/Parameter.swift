@@ -1,7 +1,7 @@
 /// One array of trained numbers and everything that belongs to it.
 public struct Parameter: Sendable {
   /// The number of this parameter in its network: where ``Gradients`` keeps its gradient.
-  let slot: Int
+  fileprivate(set) var slot: Int
   public var value: Matrix
   /// Exponential moving averages of the gradient and of its square (AdamW). Empty, which stands for
   /// zeros, until the first update or ``visitArrays(_:)``.
@@ -107,6 +107,16 @@ extension Parameterized {
     var count = 0
     forEachParameter { count += $1.count }
     return count
+  }
+
+  /// Numbers the parameters anew, from `first` on: where the network is a part of another, and follows
+  /// so many parameters.
+  package mutating func number(from first: Int) {
+    var next = first
+    visitParameters { _, parameter in
+      parameter.slot = next
+      next += 1
+    }
   }
 
   /// The same network computing with its averaged weights. Nothing is copied: value and average

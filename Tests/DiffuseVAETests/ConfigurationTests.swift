@@ -236,6 +236,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           levels: 8
 
         training:
+          plan: two-stage
           vae:
             epochs: 20
             steps: null

@@ -42,6 +42,9 @@ import Testing
     try resume(
       ConsistencyObjective(objective, teacher: network, levels: 10), network.shaken(0.01),
       .consistency, digits.training, configuration)
+    try resume(
+      JointObjective<MLPDenoiser>(small("training.plan=alternating")),
+      BothNetworks(vae, network.shaken(0.01)), .vae, digits.training, configuration)
     let latents = MLPDenoiser(
       configuration.denoiser, pixels: 4, conditional: false, timesteps: 50, seed: 1)
     try resume(

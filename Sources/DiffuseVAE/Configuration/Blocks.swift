@@ -268,6 +268,18 @@ extension StageSettings: SettingsBlock {
 
 /// How the stages are trained.
 public struct TrainingSettings: Equatable, Sendable {
+  /// In which order the stages are trained.
+  public enum Plan: String, CaseIterable, Sendable {
+    /// First the VAE, then, with that frozen, the denoiser.
+    case twoStage = "two-stage"
+    /// Both at once, by the sum of their losses, the ELBO in nats a pixel.
+    case joint
+    /// The same sum; updates move the VAE and the denoiser in turn.
+    case alternating
+  }
+
+  public var plan = Plan.twoStage
+
   /// The first stage.
   public var vae = StageSettings(rate: 2e-3, finalRatio: 0.02)
 
@@ -295,6 +307,10 @@ public struct TrainingSettings: Equatable, Sendable {
 extension TrainingSettings: SettingsBlock {
   static var fields: [Field<Self>] {
     [
+      Field(
+        "plan", \.plan, .choice,
+        "the VAE first and then, with that frozen, the denoiser; both at once, as `denoiser` says; or "
+          + "updates of either in turn"),
       Field("vae", \.vae, "the first stage"),
       Field("prior", \.prior, "a prior that is a diffusion"),
       Field("denoiser", \.denoiser, "the second stage"),

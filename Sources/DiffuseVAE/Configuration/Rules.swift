@@ -105,6 +105,18 @@ extension Configuration {
       of: "diffusion.loss", "diffusion.gamma",
       else: "diffusion.gamma is for loss min-snr or p2 only")
     require(
+      training.plan == .twoStage
+        || [.concat, .centred].contains(diffusion.formulation) && denoiser.kind != .exact,
+      of: "training.plan", "diffusion.formulation",
+      else: "training.plan must be two-stage unless the formulation is concat or centred: in "
+        + "residual what is diffused is made of x̂0, too, and none has no VAE")
+    require(
+      training.plan == .twoStage
+        || !diffusion.conditionLatent && vae.binarise == .none && vae.samples == 1,
+      of: "training.plan", "diffusion.condition_latent", "vae.binarise", "vae.samples",
+      else: "training.plan must be two-stage with condition_latent, binarise or several samples: "
+        + "together, both networks see one z, grey images, and x̂0 only")
+    require(
       denoiser.kind != .exact || TestBed(rawValue: data.set) != nil,
       of: "denoiser.kind", "data.set",
       else: "denoiser.kind exact is for data.set "

@@ -67,9 +67,25 @@ protocol LearnedDenoiser: ConfiguredDenoiser {
   init(
     _ settings: DenoiserSettings, shape: ImageShape, conditional: Bool, conditionFeatures: Int,
     timesteps: Int, seed: UInt64, learnsVariance: Bool)
+
+  /// ``backward(_:_:_:)``, and the derivatives by the noisy images and by the second image, if the
+  /// network sees one.
+  func backwardToInputs(
+    _ dOutput: Matrix, _ residuals: consuming Residuals, _ gradients: inout Gradients
+  ) -> (dx: Matrix, dImage: Matrix?)
 }
 
 extension LearnedDenoiser {
+  public func vectorJacobianProduct(
+    _ v: Matrix, at x: Matrix, condition: Condition, timestep: Double
+  ) -> (output: Matrix, product: Matrix) {
+    let (output, residuals) = forward(
+      x, condition: condition, timesteps: [Double](repeating: timestep, count: x.rows), dropout: nil
+    )
+    var unused = Gradients(of: self)
+    return (output, backwardToInputs(v, residuals, &unused).dx)
+  }
+
   package init(_ configuration: Configuration, shape: ImageShape) {
     self.init(
       configuration.denoiser, shape: shape, conditional: configuration.diffusion.condition,

@@ -55,6 +55,21 @@ package struct Footprint {
   }
 }
 
+extension Footprint {
+  /// Of two networks that are trained together.
+  static func + (a: Footprint, b: Footprint) -> Footprint {
+    var sum = a
+    sum.parameters += b.parameters
+    sum.dense += b.dense
+    sum.factorsPerImage += b.factorsPerImage
+    sum.constants += b.constants
+    sum.prepared += b.prepared
+    sum.residualsPerImage += b.residualsPerImage
+    sum.samplingPerImage += b.samplingPerImage
+    return sum
+  }
+}
+
 extension VAESettings {
   /// - Parameters:
   ///   - pixels: numbers in one image.
@@ -161,9 +176,15 @@ extension Configuration {
     }
   }
 
+  /// Of what a stage trains.
+  package func trainedFootprint(of stage: Stage, shape: ImageShape) -> Footprint {
+    let own = footprint(of: stage, shape: shape)
+    return stage == .vae && trainsTogether ? own + footprint(of: .denoiser, shape: shape) : own
+  }
+
   /// Peak memory of training a stage, in bytes, without the data.
   package func trainingBytes(of stage: Stage, shape: ImageShape, threads: Int) -> Int {
-    let footprint = footprint(of: stage, shape: shape)
+    let footprint = trainedFootprint(of: stage, shape: shape)
     let batch = settings(of: stage).batch
     let lanes = min(training.lanes, batch)
     // Value, two moments, and average.
@@ -172,9 +193,9 @@ extension Configuration {
     if stage == .consistency { frozen += footprint.parameters + footprint.prepared }
     let together =
       switch stage {
-      case .vae: VAEObjective(vae).together
+      case .vae where !trainsTogether: VAEObjective(vae).together
       case .prior: Int.max
-      case .denoiser, .consistency: denoiser.kind.network.together
+      case .vae, .denoiser, .consistency: denoiser.kind.network.together
       }
     let atWork = min(lanes, threads)
     let images = atWork * min((batch + lanes - 1) / lanes, together)

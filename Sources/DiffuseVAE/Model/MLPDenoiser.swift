@@ -10,6 +10,7 @@ public struct MLPDenoiser: LearnedDenoiser {
   var input: Linear
   var blocks: [ModulatedBlock]
   var output: Linear
+  private let pixels: Int
 
   // A product of many rows with weights as large as these is worth more than a cache that is not
   // left.
@@ -37,6 +38,7 @@ public struct MLPDenoiser: LearnedDenoiser {
     _ settings: DenoiserSettings, pixels: Int, conditional: Bool, conditionFeatures: Int = 0,
     timesteps: Int, seed: UInt64, learnsVariance: Bool = false
   ) {
+    self.pixels = pixels
     var source = ParameterSource(seed: seed)
     let (width, embedding) = (settings.width, settings.embedding)
     time = TimeEmbedding(
@@ -84,24 +86,23 @@ public struct MLPDenoiser: LearnedDenoiser {
     return output(LayerNorm()(h))
   }
 
-  public func vectorJacobianProduct(
-    _ v: Matrix, at x: Matrix, condition: Condition, timestep: Double
-  ) -> (output: Matrix, product: Matrix) {
-    var (output, residuals) = forward(
-      x, condition.image,
-      time.forward(
-        [Double](repeating: timestep, count: x.rows), condition.features), nil)
-    var unused = Gradients(of: self)
-    let dh = backwardToFirst(v, &residuals, &unused).dh
-    return (output, input.backward(dh, residuals.input, &unused).columns(0..<x.columns))
-  }
-
   public func backward(
     _ dOutput: Matrix, _ residuals: consuming Residuals, _ gradients: inout Gradients
   ) {
     let (dh, de) = backwardToFirst(dOutput, &residuals, &gradients)
     input.backwardFromData(dh, residuals.input, &gradients)
     time.backward(de, residuals.time, &gradients)
+  }
+
+  func backwardToInputs(
+    _ dOutput: Matrix, _ residuals: consuming Residuals, _ gradients: inout Gradients
+  ) -> (dx: Matrix, dImage: Matrix?) {
+    let (dh, de) = backwardToFirst(dOutput, &residuals, &gradients)
+    time.backward(de, residuals.time, &gradients)
+    let d = input.backward(dh, residuals.input, &gradients)
+    return (
+      d.columns(0..<pixels), d.columns > pixels ? d.columns(pixels..<2 * pixels) : nil
+    )
   }
 
   /// Down to the derivatives by the first layer's output and by the embedding.

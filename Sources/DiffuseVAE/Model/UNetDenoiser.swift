@@ -144,23 +144,25 @@ public struct UNetDenoiser: LearnedDenoiser {
     return h
   }
 
-  public func vectorJacobianProduct(
-    _ v: Matrix, at x: Matrix, condition: Condition, timestep: Double
-  ) -> (output: Matrix, product: Matrix) {
-    let (output, residuals) = forward(
-      x, condition.image,
-      time.forward(
-        [Double](repeating: timestep, count: x.rows), condition.features), nil)
-    var unused = Gradients(of: self)
-    let dh = backwardToFirst(v, residuals, &unused).dh
-    let dInputs = input.backward(dh, residuals.input, &unused)
-    return (output, dInputs.columns(0..<channels).reshaped(columns: x.columns))
-  }
-
   public func backward(_ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients) {
     let (dh, de) = backwardToFirst(dOutput, residuals, &gradients)
     input.backwardFromData(dh, residuals.input, &gradients)
     time.backward(de, residuals.time, &gradients)
+  }
+
+  func backwardToInputs(
+    _ dOutput: Matrix, _ residuals: Residuals, _ gradients: inout Gradients
+  ) -> (dx: Matrix, dImage: Matrix?) {
+    let (dh, de) = backwardToFirst(dOutput, residuals, &gradients)
+    time.backward(de, residuals.time, &gradients)
+    let d = input.backward(dh, residuals.input, &gradients)
+    func rows(_ channels: Range<Int>) -> Matrix {
+      let maps = d.columns(channels)
+      return maps.reshaped(columns: maps.elements.count / max(dOutput.rows, 1))
+    }
+    return (
+      rows(0..<channels), d.columns > channels ? rows(channels..<2 * channels) : nil
+    )
   }
 
   /// Down to the derivatives by the first layer's output and by the embedding.

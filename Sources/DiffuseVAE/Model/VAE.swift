@@ -51,8 +51,17 @@ public struct VAE: Parameterized {
   /// The mean image for every row of `[batch, latent]`, pixels in [0, 1] (Bernoulli) or near it
   /// (Gaussian).
   public func decode(_ z: Matrix, labels: [Int]?) -> Matrix {
-    let output = decoder(labelled(z, labels))
-    return likelihood == .bernoulli ? output.sigmoid() : output
+    mean(ofOutput: decoder(labelled(z, labels)))
+  }
+
+  /// The mean images of the decoder's output.
+  func mean(ofOutput output: Matrix) -> Matrix {
+    likelihood == .bernoulli ? output.sigmoid() : output
+  }
+
+  /// From derivatives by `mean`, the mean images of some output, those by the output.
+  func throughMean(_ derivatives: Matrix, _ mean: Matrix) -> Matrix {
+    likelihood == .bernoulli ? derivatives.throughSigmoid(mean) : derivatives
   }
 
   /// x̂0 in the range of the diffusion's data, [-1, 1].

@@ -14,6 +14,8 @@ extension VAE {
     let encoding: MLP.Residuals
     let decoding: MLP.Residuals
     let likelihood: Likelihoods
+    /// Of the decoder, if it was to be kept.
+    let output: Matrix?
   }
 
   /// `-ln p(x|z)` of every draw, in nats, and its derivatives.
@@ -29,7 +31,10 @@ extension VAE {
   ///   - pixels: `[batch, pixels]` in [0, 1].
   ///   - labels: the images' classes, of use where the VAE is told them.
   ///   - noise: `[batch·draws, noiseColumns]`, draws of N(0, 1).
-  func forward(_ pixels: Matrix, labels: [Int]? = nil, noise: Matrix) -> Residuals {
+  ///   - keepsOutput: whether ``Residuals/output`` is wanted.
+  func forward(
+    _ pixels: Matrix, labels: [Int]? = nil, noise: Matrix, keepsOutput: Bool = false
+  ) -> Residuals {
     let draws = noise.rows / max(pixels.rows, 1)
     let (encoding, encodingResiduals) = encoder.forward(labelled(pixels, labels))
     let chain = chain(from: DiagonalGaussian(encoding).repeated(draws), noise: noise)
@@ -37,18 +42,21 @@ extension VAE {
     let (output, decodingResiduals) = decoder.forward(labelled(chain.latents[0], ofDraws))
     return Residuals(
       draws: draws, chain: chain, encoding: encodingResiduals, decoding: decodingResiduals,
-      likelihood: likelihoods(output, pixels))
+      likelihood: likelihoods(output, pixels), output: keepsOutput ? output : nil)
   }
 
   /// Adds the derivatives of `scale · Σ_r weights[r] · (-ln p(x|z) + divergence)`, which are those of
   /// the loss; for each image the weights sum to 1.
+  ///
+  /// - Parameter other: what else the loss's derivative by the decoder's output consists of.
   func backward(
     _ residuals: Residuals, scale: Double, weights: [Double],
-    _ divergence: LatentChain.Divergence,
+    _ divergence: LatentChain.Divergence, plus other: Matrix? = nil,
     _ gradients: inout Gradients
   ) {
     var dOutput = residuals.likelihood.byOutput
     dOutput.scaleRows(weights.map { Float(scale * $0) })
+    if let other { dOutput.add(other) }
     var dz = decoder.backward(dOutput, residuals.decoding, &gradients)
     if classes > 0 { dz = dz.columns(0..<latent) }
     let dEncoding = backward(

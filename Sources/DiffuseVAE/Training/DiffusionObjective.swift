@@ -29,6 +29,13 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
     _ network: Network, _ slice: Slice
   ) -> (terms: [Double], residuals: Residuals) {
     let (y0, known) = chain(of: slice)
+    return forward(network, slice, y0, known)
+  }
+
+  /// - Parameters: `y0` and `known` as ``chain(of:)`` has them.
+  func forward(
+    _ network: Network, _ slice: Slice, _ y0: Matrix, _ known: Known
+  ) -> (terms: [Double], residuals: Residuals) {
     let pixels = y0.columns
     let draws = draws(of: slice)
     let levels = draws.map(\.level)
@@ -139,7 +146,12 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
       vae.encode(slice.examples, labels: slice.labels).sample(
         slice.stream(.latentNoise).normal(rows: slice.rows, columns: vae.latent))
     }
-    var known = Known(vae, z: z, labels: slice.labels)
+    return chain(of: slice, Known(vae, z: z, labels: slice.labels))
+  }
+
+  /// - Parameter known: without noise.
+  func chain(of slice: Slice, _ known: Known) -> (y0: Matrix, known: Known) {
+    var known = known
     known.reconstruction = known.reconstruction.map { noised($0, slice) }
     let image = slice.examples.affine(2, -1)
     return (process.formulation.chain(fromImage: image, known.reconstruction), known)

@@ -25,6 +25,15 @@ public struct Estimate {
       return try Self.seconds(
         .denoiser, objective, network, data.training, configuration, threads)
     }
+    func jointSeconds(_ network: any Denoiser) throws -> Double {
+      guard let network = network as? any LearnedDenoiser else { return 0 }
+      func seconds<Network: LearnedDenoiser>(_ network: Network) throws -> Double {
+        try Self.seconds(
+          .vae, JointObjective<Network>(configuration), BothNetworks(vae, network), data.training,
+          configuration, threads)
+      }
+      return try seconds(network)
+    }
     func consistencySeconds<Network: Denoiser>(_ network: Network) throws -> Double {
       let stage = try DiffusionObjective<Network>(
         configuration, vae: configuration.hasVAE ? vae : nil)
@@ -39,15 +48,17 @@ public struct Estimate {
       let steps = settings.totalSteps(images: data.training.count)
       let seconds =
         switch stage {
-        case .vae:
+        case .vae where !configuration.trainsTogether:
           try Self.seconds(
             .vae, VAEObjective(configuration.vae), vae, data.training, configuration, threads)
+        case .vae: try jointSeconds(configuration.network(shape: data.shape))
         case .prior: try Self.priorSeconds(configuration, count: data.training.count, threads)
         case .denoiser: try denoiserSeconds(configuration.network(shape: data.shape))
         case .consistency: try consistencySeconds(configuration.network(shape: data.shape))
         }
       return Part(
-        stage: stage, parameters: configuration.footprint(of: stage, shape: data.shape).parameters,
+        stage: stage,
+        parameters: configuration.trainedFootprint(of: stage, shape: data.shape).parameters,
         steps: steps,
         bytes: configuration.trainingBytes(of: stage, shape: data.shape, threads: threads)
           + data.bytes,

@@ -26,6 +26,10 @@ package protocol Objective: Sendable {
   /// one that learns nothing.
   var memory: Matrix? { get set }
 
+  /// Which parameters an update moves, by what their names begin with, nil for all; and how many updates
+  /// have moved them before.
+  func moved(at step: Int) -> (part: String?, updates: Int)
+
   /// The losses of a slice that it is to learn from, row by row.
   func losses(_ residuals: borrowing Residuals) -> [TimestepLoss]
 
@@ -39,6 +43,7 @@ extension Objective {
     get { nil }
     set {}
   }
+  package func moved(at step: Int) -> (part: String?, updates: Int) { (nil, step) }
   package func losses(_ residuals: borrowing Residuals) -> [TimestepLoss] { [] }
   package func learn(_ losses: [TimestepLoss]) {}
 }

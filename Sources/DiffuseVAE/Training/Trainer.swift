@@ -101,8 +101,10 @@ package struct Trainer<Goal: Objective> {
     guard terms.allSatisfy(\.isFinite) else { throw diverged("the loss is \(terms[0])") }
     let rate = settings.rate(at: step, of: totalSteps)
     // Does nothing when the norm is not finite.
+    let (part, updates) = objective.moved(at: step)
     let norm = try optimizer.update(
-      &network, lanes: consume gradients, step: step, rate: Float(rate), threads: threads)
+      &network, lanes: consume gradients, step: updates, rate: Float(rate), part: part,
+      threads: threads)
     guard norm.isFinite else { throw diverged("the gradient's norm is \(norm)") }
     objective.learn(losses)
     self.step += 1

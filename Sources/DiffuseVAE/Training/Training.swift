@@ -37,7 +37,7 @@ public struct Training {
       if Interruption.isRequested { return false }
       let finished =
         switch stage {
-        case .vae: try trainVAE()
+        case .vae: try configuration.trainsTogether ? trainBoth() : trainVAE()
         case .prior: try fitPrior()
         case .denoiser: try trainDenoiser(configuration.denoiser.kind.network)
         case .consistency: try trainConsistency(configuration.denoiser.kind.network)
@@ -62,29 +62,73 @@ public struct Training {
     }
   }
 
+  /// Both networks at once, as the first stage.
+  private func trainBoth() throws -> Bool {
+    guard let network = configuration.denoiser.kind.network as? any LearnedDenoiser.Type else {
+      throw UserError("denoiser.kind \(configuration.denoiser.kind) learns nothing")
+    }
+    return try trainBoth(network)
+  }
+
+  private func trainBoth<Network: LearnedDenoiser>(_: Network.Type) throws -> Bool {
+    let seed = Stage.vae.seed(configuration.training.seed)
+    let objective = try JointObjective<Network>(configuration)
+    var trainer = try trainer(
+      objective,
+      BothNetworks(
+        VAE(configuration.vae, pixels: data.shape.count, seed: seed),
+        Network(configuration, shape: data.shape)), .vae, on: data.training)
+    func variance(_ networks: BothNetworks<Network>) throws -> PosteriorVariance {
+      try posteriorVariance(networks.denoiser, objective.second.process, networks.vae)
+    }
+    return try train(&trainer, .vae, test: data.test) {
+      try variance($0.network.averaged).tensors
+    } parts: {
+      // The one by which the stage counts as finished comes last.
+      [(.denoiser, $0.denoiser), (.vae, $0.vae)]
+    } model: {
+      let networks = $0.network.averaged
+      return try Model(
+        configuration, shape: data.shape, vae: networks.vae, denoiser: networks.denoiser,
+        posteriorVariance: configuration.sampling.needsPosteriorVariance
+          ? variance(networks) : nil)
+    }
+  }
+
+  private func posteriorVariance(
+    _ network: some Denoiser, _ process: DiffusionProcess, _ vae: VAE?
+  ) throws -> PosteriorVariance {
+    // No more images at a time than an update has.
+    let lanes = configuration.training.lanes
+    return try PosteriorVariance(
+      of: network, process, vae: vae, on: data.training,
+      seed: Stage.denoiser.seed(configuration.training.seed), threads: min(threads, lanes),
+      together: configuration.training.denoiser.batch / lanes)
+  }
+
   private func trainDenoiser<Network: ConfiguredDenoiser>(_: Network.Type) throws -> Bool {
+    guard !configuration.trainsTogether else {
+      throw UserError(
+        "\(run.folder): has a VAE without the denoiser that was trained with it: remove "
+          + "vae.safetensors to train both anew")
+    }
     let first = configuration.hasVAE ? try Model(of: run, needsDenoiser: false) : nil
     if let first { try check(first) }
     let vae = first?.vae
     let objective = try DiffusionObjective<Network>(configuration, vae: vae)
     var trainer = try trainer(
       objective, Network(configuration, shape: data.shape), .denoiser, on: data.training)
-    func posteriorVariance(_ network: Network) throws -> PosteriorVariance {
-      // No more images at a time than an update has.
-      let lanes = configuration.training.lanes
-      return try PosteriorVariance(
-        of: network, objective.process, vae: vae, on: data.training,
-        seed: Stage.denoiser.seed(configuration.training.seed), threads: min(threads, lanes),
-        together: configuration.training.denoiser.batch / lanes)
+    func variance(_ network: Network) throws -> PosteriorVariance {
+      try posteriorVariance(network, objective.process, vae)
     }
     return try train(&trainer, .denoiser, test: data.test) {
-      try posteriorVariance($0.network.averaged).tensors
+      try variance($0.network.averaged).tensors
     } model: {
       let network = $0.network.averaged
       return try Model(
         configuration, shape: data.shape, vae: vae, denoiser: network,
         posteriorVariance: configuration.sampling.needsPosteriorVariance
-          ? posteriorVariance(network) : nil,
+          ? variance(network) : nil,
         prior: first?.prior ?? .normal)
     }
   }
@@ -140,11 +184,13 @@ public struct Training {
   ///
   /// - Parameters:
   ///   - test: held-out examples.
-  ///   - constants: what the file of the finished stage has besides the weights.
+  ///   - constants: what the file of a finished stage has besides the weights, but for a VAE's.
+  ///   - parts: the networks that files are written of, in this order; the whole if nil.
   ///   - model: what grids are drawn with.
   func train<Goal: Objective>(
     _ trainer: inout Trainer<Goal>, _ stage: Stage, test: (some Examples)?,
     constants: (Trainer<Goal>) throws -> [String: Tensor] = { _ in [:] },
+    parts: ((Goal.Network) -> [(stage: Stage, network: any Parameterized)])? = nil,
     model: (Trainer<Goal>) throws -> Model
   ) throws -> Bool {
     var log = try StageLog(run, stage, trainer)
@@ -187,7 +233,10 @@ public struct Training {
       }
     }
     log.pause()
-    try finish(trainer, stage, test: test, constants: constants(trainer))
+    let averaged = trainer.network.averaged
+    try finish(
+      trainer, stage, test: test, constants: constants(trainer),
+      parts: parts?(averaged) ?? [(stage, averaged)])
     return true
   }
 
@@ -238,28 +287,33 @@ public struct Training {
   /// Writes the stage's weights, says what it came to, and drops its state.
   private func finish(
     _ trainer: Trainer<some Objective>, _ stage: Stage, test: (some Examples)?,
-    constants: [String: Tensor]
+    constants: [String: Tensor], parts: [(stage: Stage, network: any Parameterized)]
   ) throws {
     if let test {
       let terms = try trainer.evaluate(on: test)
       let report =
         switch stage {
         case .vae:
+          // The last two are, whatever else is trained with it.
           """
           ELBO of the test images\(configuration.vae.binarise.remark) \
-          \((-terms[1] - terms[2]).digits(2)) nats: \
-          reconstruction \((-terms[1]).digits(2)), divergence \(terms[2].digits(2))\
-          \(configuration.vae.boundRemark(-terms[0]))
+          \((-terms.suffix(2).reduce(0, +)).digits(2)) nats: \
+          reconstruction \((-terms[terms.count - 2]).digits(2)), \
+          divergence \(terms[terms.count - 1].digits(2))\
+          \(configuration.vae.boundRemark(-terms[0]))\
+          \(configuration.trainsTogether ? "; loss of stage two \(terms[1].digits(5))" : "")
           """
         case .prior, .denoiser: "loss on the test images \(terms[0].digits(5))"
         case .consistency: "loss on \(test.count) test images \(terms[0].digits(5))"
         }
       logger.info("\(stage.title): \(report)")
     }
-    var metadata = metadata(stage)
-    metadata["step"] = String(trainer.step)
-    try Weights.file(of: trainer.network.averaged, constants, metadata: metadata)
-      .write(to: run.weightsFile(stage))
+    for (part, network) in parts {
+      var metadata = metadata(part)
+      metadata["step"] = String(trainer.step)
+      try Weights.file(of: network, part == .vae ? [:] : constants, metadata: metadata)
+        .write(to: run.weightsFile(part))
+    }
     try run.removeState(stage)
   }
 
@@ -276,11 +330,9 @@ public struct Training {
       options.sampler = .ddim
     }
     let generator = try Generator(model, options)
+    let isWhole = model.denoiser != nil || model.consistency != nil
     let images =
-      switch stage {
-      case .vae, .prior: try generator.reconstructions(0..<64)
-      case .denoiser, .consistency: try generator.images(0..<64)
-      }
+      try isWhole ? generator.images(0..<64) : generator.reconstructions(0..<64)
     try ImageOutput.sheet(run.gridFile(stage, step: step)).write(images, shape: data.shape)
   }
 }
@@ -300,6 +352,9 @@ extension Configuration {
   /// The unconditional baseline has no first stage.
   package var hasVAE: Bool { diffusion.formulation != .unconditional }
 
+  /// Whether both stages' networks are trained at once, as stage one.
+  package var trainsTogether: Bool { training.plan != .twoStage }
+
   /// The stages that there are to train.
   public var stages: [Stage] {
     Stage.allCases.filter { stage in
@@ -312,12 +367,19 @@ extension Configuration {
     }
   }
 
-  /// Whether a stage is a network that is trained. A mixture is fitted.
-  func isTrained(_ stage: Stage) -> Bool { stage != .prior || prior.kind == .diffusion }
+  /// Whether a stage is a training of its own. A mixture is fitted; and where both stages' networks are
+  /// trained together, that is the first one.
+  func isTrained(_ stage: Stage) -> Bool {
+    switch stage {
+    case .vae, .consistency: true
+    case .prior: prior.kind == .diffusion
+    case .denoiser: !trainsTogether
+    }
+  }
 
   package func settings(of stage: Stage) -> StageSettings {
     switch stage {
-    case .vae: training.vae
+    case .vae: trainsTogether ? training.denoiser : training.vae
     case .prior: training.prior
     case .denoiser: training.denoiser
     case .consistency: training.consistency

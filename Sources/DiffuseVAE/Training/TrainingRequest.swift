@@ -34,7 +34,7 @@ public struct TrainingRequest {
     }
     for stage in try stages(of: configuration) {
       guard configuration.isTrained(stage) else {
-        try configuration.checkMixture(data, threads: threads)
+        if stage == .prior { try configuration.checkMixture(data, threads: threads) }
         continue
       }
       // Posteriors, as they are and standardised, and copies on the way.
@@ -67,6 +67,11 @@ public struct TrainingRequest {
     let stages = configuration.stages.filter {
       stage == nil || stage == $0 || $0 == .prior || stage == .denoiser && $0 == .consistency
     }
+    guard !configuration.trainsTogether || stage == nil else {
+      throw UserError(
+        "training.plan \(configuration.training.plan) trains both stages at once: leave out --stage"
+      )
+    }
     guard configuration.hasVAE || stage != .vae else {
       throw UserError("formulation none has no VAE to train")
     }
@@ -89,7 +94,9 @@ public struct TrainingRequest {
       throw UserError("--config FILE is needed, or --resume to go on with a run")
     }
     let configuration = try Configuration(file: file, overriding: overrides)
-    guard stage == .denoiser, configuration.hasVAE else { return (nil, configuration) }
+    guard stage == .denoiser, configuration.hasVAE, !configuration.trainsTogether else {
+      return (nil, configuration)
+    }
     // Stage two needs a first stage that was trained under the very same configuration.
     if let name {
       let run = try Run.open(name, in: runs)

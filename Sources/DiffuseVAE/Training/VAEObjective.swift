@@ -17,12 +17,19 @@ package struct VAEObjective: Objective {
   package var together: Int { settings.samples == 1 ? .max : max(1, 1024 / settings.samples) }
 
   package func forward(_ vae: VAE, _ slice: Slice) -> (terms: [Double], residuals: Residuals) {
+    forward(vae, slice, keepsOutput: false)
+  }
+
+  func forward(
+    _ vae: VAE, _ slice: Slice, keepsOutput: Bool
+  ) -> (terms: [Double], residuals: Residuals) {
     let noise = slice.stream(.latentNoise).normal(
       rows: slice.rows, columns: settings.samples * vae.noiseColumns)
     return forward(
       vae, settings.binarise.images(of: slice), labels: slice.labels,
       noise: noise.reshaped(columns: vae.noiseColumns), batch: slice.batch,
-      beta: slice.isTraining ? settings.beta(at: slice.step) : settings.beta)
+      beta: slice.isTraining ? settings.beta(at: slice.step) : settings.beta,
+      keepsOutput: keepsOutput)
   }
 
   /// - Parameters:
@@ -31,9 +38,10 @@ package struct VAEObjective: Objective {
   ///   - noise: `[rows·samples, noiseColumns]`, draws of N(0, 1), those of an image one after the other.
   ///   - batch: rows of the whole batch.
   func forward(
-    _ vae: VAE, _ pixels: Matrix, labels: [Int]? = nil, noise: Matrix, batch: Int, beta: Double
+    _ vae: VAE, _ pixels: Matrix, labels: [Int]? = nil, noise: Matrix, batch: Int, beta: Double,
+    keepsOutput: Bool = false
   ) -> (terms: [Double], residuals: Residuals) {
-    let residuals = vae.forward(pixels, labels: labels, noise: noise)
+    let residuals = vae.forward(pixels, labels: labels, noise: noise, keepsOutput: keepsOutput)
     return settings.isImportanceWeighted
       ? importanceWeightedBound(residuals, batch: batch)
       : lowerBound(residuals, batch: batch, beta: beta)
@@ -97,9 +105,19 @@ package struct VAEObjective: Objective {
   }
 
   package func backward(_ vae: VAE, _ residuals: Residuals, _ gradients: inout Gradients) {
+    backward(vae, residuals, weight: 1, plus: nil, &gradients)
+  }
+
+  /// - Parameters:
+  ///   - weight: of this loss in a larger one.
+  ///   - other: what else the larger one's derivative by the decoder's output consists of.
+  func backward(
+    _ vae: VAE, _ residuals: Residuals, weight: Double, plus other: Matrix?,
+    _ gradients: inout Gradients
+  ) {
     vae.backward(
-      residuals.vae, scale: residuals.scale, weights: residuals.weights, residuals.divergence,
-      &gradients)
+      residuals.vae, scale: weight * residuals.scale, weights: residuals.weights,
+      residuals.divergence, plus: other, &gradients)
   }
 }
 

@@ -23,20 +23,21 @@ class Size:
             self.training = ("training:\n  vae: {epochs: 40, batch: 100}\n"
                              "  denoiser: {epochs: 30, batch: 50}\n")
             self.count, self.steps, self.components = 100, "2,5", [5, 20]
-            self.few, self.paths, self.levels = 5, 20, [3]
+            self.few, self.paths, self.levels, self.damaged = 5, 20, [3], 24
         else:
             self.name = "MNIST"
             self.data, self.prior = "data: {set: mnist}\n", 200
             self.network = "denoiser: {kind: unet}\n"
             self.training = ("training:\n  denoiser: {epochs: 6, batch: 32, rate: 2e-3, "
                              "final_ratio: 0.02}\n")
-            self.count, self.steps = 10_000, "5,10,25,50,100,1000:500"
+            self.count, self.steps = 10_000, "5,10,25:2500,50:2500,100:2500,1000:100"
             self.components = [50, 100, 200, 400]
-            self.few, self.paths, self.levels = 10, 1000, [1, 2, 3, 4, 5]
+            self.few, self.paths, self.levels, self.damaged = 10, 1000, [1, 2, 3, 4, 5], 2500
 
-    def config(self, formulation, components=None, extra=""):
+    def config(self, formulation, components=None, extra="", plan="two-stage"):
         return (f"{self.data}prior: {{components: {components or self.prior}}}\n"
-                f"diffusion: {{formulation: {formulation}{extra}}}\n{self.network}{self.training}")
+                f"diffusion: {{formulation: {formulation}{extra}}}\nsampling: {{sampler: plms}}\n{self.network}"
+                + self.training.replace("training:\n", f"training:\n  plan: {plan}\n"))
 
 
 class Reproduction:
@@ -72,21 +73,23 @@ class Reproduction:
         lines.append("|---|---|" + "---|" * len(counts))
         for formulation, title in FORMULATIONS.items():
             run = self.trained(formulation, size.config(formulation))
-            for sampler in ["ddim", "ddpm"]:
+            # The papers' two; and the one that needs the fewest steps, where they are few.
+            for sampler, steps in [("ddim", size.steps), ("ddpm", size.steps), ("plms", size.few)]:
                 rows = commands.refined(
                     self.folder, run, run / f"reproduction-{sampler}",
-                    ["--count", size.count, "--steps", size.steps, "--sampler", sampler])
-                found = [row["scores"]["frechet"] for row in rows]
-                curves[f"{title}, {sampler}"] = list(zip(map(int, counts), found))
-                cells = " | ".join(f"{x:.3f}" for x in found)
+                    ["--count", size.count, "--steps", steps, "--sampler", sampler])
+                found = {str(row["steps"]): row["scores"]["frechet"] for row in rows}
+                curves[f"{title}, {sampler}"] = [(int(n), x) for n, x in found.items()]
+                cells = " | ".join(f"{found[n]:.3f}" if n in found else "" for n in counts)
                 lines.append(f"| {title} | {sampler} | {cells} |")
         (self.out / "images/speed.svg").write_text(plot(curves))
-        place = counts.index(str(size.few))
-        ratio = curves["unconditional, ddim"][place][1] / curves["Formulation 1, ddim"][place][1]
+        few = [dict(curves[f"{title}, {sampler}"])[size.few] for sampler in ["ddim", "plms"]
+               for title in ["unconditional", "Formulation 1"]]
         self.say("## Speed against quality\n\nFréchet distances; "
                  f"{size.count} images, but where the steps say less (N:count).\n\n" + "\n".join(lines)
-                 + f"\n\nIn {size.few} steps of DDIM the unconditional model is {ratio:.1f} times as far as "
-                 "Formulation 1.\n\n![distance by steps](images/speed.svg)\n")
+                 + f"\n\nIn {size.few} steps of DDIM the unconditional model is {few[0] / few[1]:.1f} times as "
+                 f"far as Formulation 1, of PLMS {few[2] / few[3]:.1f} times.\n\n"
+                 "![distance by steps](images/speed.svg)\n")
 
     def prior(self):
         size = self.size
@@ -152,7 +155,7 @@ class Reproduction:
                     def distance(name, *options):
                         rows = commands.refined(
                             self.folder, run, run / f"reproduction-{name}",
-                            ["--count", size.count // 5 + 4, "--steps", size.few, *options])
+                            ["--count", size.damaged, "--steps", size.few, *options])
                         return rows[0]["scores"]["frechet"]
                     damage = distance(f"{kind}-{level}", "--corrupt", f"{kind}:{level}")
                     damages.append(damage - distance("clean"))
@@ -162,6 +165,24 @@ class Reproduction:
                  "the model as it is, and of one trained with `condition_noise: 0.4`.\n\n"
                  "| damage | level | as it is | trained on noise | less |\n|---|---|---|---|---|\n"
                  + "\n".join(lines) + "\n")
+
+    def together(self):
+        size, lines = self.size, []
+        for plan in ["two-stage", "joint", "alternating"]:
+            name = "concat" if plan == "two-stage" else plan
+            run = self.trained(name, size.config("concat", plan=plan), files=())
+            rows = commands.evaluated(
+                self.folder, run, run / "reproduction-plan",
+                ["--count", size.count, "--steps", size.few])
+            found = [next(row["scores"]["frechet"] for row in rows if row["images"].startswith(kind))
+                     for kind in ["reconstructions of", "VAE alone", "DiffuseVAE"]]
+            cells = " | ".join(f"{x:.3f}" for x in found)
+            lines.append(f"| {plan} | {cells} |")
+        self.say("## Two stages against one\n\nThe VAE first and then, with that frozen, the denoiser; both at "
+                 "once, by the sum of their losses; or by updates of either in turn, each in half of them. "
+                 "Fréchet distances of the VAE's reconstructions, of its own images, and of refined ones in "
+                 f"{size.few} steps.\n\n| plan | reconstructions | VAE alone | refined |\n"
+                 "|---|---|---|---|\n" + "\n".join(lines) + "\n")
 
 
 def plot(curves):
@@ -192,8 +213,10 @@ def plot(curves):
     colours = ["#1b6ca8", "#c4541b", "#2f8f4e", "#8a3fa0"]
     for number, (name, curve) in enumerate(curves.items()):
         path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in curve)
-        dash = ' stroke-dasharray="4 3"' if number % 2 else ""
-        colour, top = colours[number // 2 % 4], 24 + 18 * number
+        if len(curve) < 2:
+            continue
+        dash = ' stroke-dasharray="4 3"' if "ddpm" in name else ""
+        colour, top = colours[number // 3 % 4], 24 + 12 * number
         lines.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
                      f'<text x="{width - right + 12}" y="{top}" fill="{colour}">{name}'
                      f'{" (dashed)" if dash else ""}</text>')
@@ -209,7 +232,7 @@ def main():
              f"{' --short' if length == 'short' else ''}` on {datetime.date.today()}; seed 0. Every run is "
              f"of this configuration, with its `formulation` and what a section says:\n\n```yaml\n"
              f"{size.config('concat')}```\n")
-    for part in [work.speed, work.prior, work.pictures, work.paths, work.robustness]:
+    for part in [work.speed, work.prior, work.pictures, work.paths, work.robustness, work.together]:
         part()
     work.say(f"{(time.time() - work.began) / 60:.0f} minutes, less what had been measured before.")
 

@@ -2,7 +2,7 @@ import DiffuseVAE
 import Formats
 import Neural
 
-/// Test images moved to another class by a direction in z, all else unchanged.
+/// Test images moved to another class in z, all else unchanged.
 struct Edits {
   enum Kind: String, CaseIterable {
     /// From the mean latent of the image's class to that of the other.
@@ -18,7 +18,8 @@ struct Edits {
   private let drafts: [Draft]
   private let own: [Int]
   private let directions: [Kind: [Matrix]]
-  private let gaussians: ClassGaussians
+  /// To every class; nil where one has too few images to say how its latents are spread.
+  private let ways: [ClassWay]?
   /// Refined as they are.
   private let unedited: Matrix
   /// How far these are from another image of the class that they are moved to, on average.
@@ -54,7 +55,12 @@ struct Edits {
       },
       .probe: try (0..<classes).map { label in try posteriors.probe(labels.map { $0 == label }) },
     ]
-    gaussians = try ClassGaussians(of: posteriors, labels: labels, threads: threads)
+    do {
+      let gaussians = try ClassGaussians(of: posteriors, labels: labels, threads: threads)
+      ways = try (0..<classes).map { try gaussians.way(to: $0) }
+    } catch is UserError {
+      ways = nil
+    }
     let targets = own.enumerated().map { ($1 + 1 + $0 % (classes - 1)) % classes }
     let drafts = try generator.drafts(of: test, inverting: false)
     // A training image of the other class, with the noise of this one.
@@ -69,19 +75,17 @@ struct Edits {
     (self.targets, self.drafts, self.own) = (targets, drafts, own)
   }
 
-  /// - Parameter strength: 1 is from one class to the other, or one deviation along either probe.
-  func drafts(_ kind: Kind, strength: Double) throws -> [Draft] {
-    guard let directions = directions[kind] else {
-      var moved = drafts
-      for target in Set(targets) {
-        let places = targets.indices.filter { targets[$0] == target }
-        let found = try places.map { drafts[$0] }.moved(
-          to: target, among: gaussians, strength: strength)
-        for (place, draft) in zip(places, found) { moved[place] = draft }
+  /// Those that there are.
+  var kinds: [Kind] { Kind.allCases.filter { $0 != .transport || ways != nil } }
+
+  /// - Parameter strength: 1 is from one class to the other, or one deviation along either probe; of a
+  ///   transport, all the way.
+  func drafts(_ kind: Kind, strength: Double) -> [Draft] {
+    drafts.indices.map { place in
+      guard let directions = directions[kind] else {
+        let way = ways?[targets[place]]
+        return way.map { [drafts[place]].moved(along: $0, strength: strength)[0] } ?? drafts[place]
       }
-      return moved
-    }
-    return drafts.indices.map { place in
       var direction = directions[targets[place]]
       direction.add(-1, directions[own[place]])
       return [drafts[place]].moved(by: direction.affine(Float(strength), 0))[0]

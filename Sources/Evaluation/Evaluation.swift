@@ -143,11 +143,11 @@ extension Reference {
     if !request.edits.isEmpty, let test, let classes = extractor.origin?.classes {
       let edits = try Edits(of: test, model, generator, classes: classes, threads: threads)
       for strength in request.edits {
-        for kind in Edits.Kind.allCases {
+        for kind in edits.kinds {
           try record(
             "moved to a class, \(kind.rawValue) × \(strength)", by: generator,
             labels: { _ in edits.targets }, moved: { (edits.moved($0), nil) }
-          ) { _ in try generator.refine(try edits.drafts(kind, strength: strength)) }
+          ) { _ in try generator.refine(edits.drafts(kind, strength: strength)) }
         }
       }
     }

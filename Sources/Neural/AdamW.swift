@@ -24,7 +24,7 @@ public struct AdamW: Sendable {
   ///   - part: what the names of the parameters begin with that are updated; all others stay as they
   ///     are, averages and moments, too. All are if nil.
   ///   - threads: parameters are shared out among so many; the result does not depend on it.
-  /// - Returns: the norm of the whole gradient before clipping. When it is not finite, nothing is
+  /// - Returns: the norm of the gradient of all that is updated, before clipping. When it is not finite, nothing is
   ///   updated.
   public func update(
     _ network: inout some Parameterized, lanes: consuming [Gradients], step: Int, rate: Float,

@@ -79,6 +79,8 @@ public struct SamplerArguments: ParsableArguments {
   /// - Throws: `ValidationError` for an option that the sampler does not have, or that such a search
   ///   does not.
   public func apply(to options: inout SamplingOptions, inverting: Bool = false) throws {
+    // Few steps are enough for a consistency model alone.
+    if inverting, options.sampler == .consistency { options.steps = SamplingSettings().steps }
     options.sampler = sampler ?? (inverting ? .ddim : options.sampler)
     for (name, samplers) in SamplingSettings.special where special.contains(name) {
       guard samplers.contains(options.sampler) else {

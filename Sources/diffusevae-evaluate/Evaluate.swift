@@ -67,7 +67,8 @@ struct Evaluate: ParsableCommand {
     help: ArgumentHelp(
       """
       Move test images to another class in z by so many times the difference of the classes' mean \
-      latents, and of their probes: how many arrive, and how far their pixels move.
+      latents, and of their probes, and the way of --to-class: how many arrive, and how far their pixels \
+      move.
       """, valueName: "strength"))
   var edits: [Double] = []
 

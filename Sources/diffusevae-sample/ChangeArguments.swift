@@ -76,14 +76,13 @@ struct ChangeArguments: ParsableArguments {
     return edit.isEmpty ? nil : try model.direction(of: edit, threads: threads)
   }
 
-  /// The latents of each class, if z is to be moved to one.
-  func classes(for model: Model, threads: Int) throws -> ClassGaussians? {
-    toClass == nil ? nil : try model.classGaussians(threads: threads)
+  /// The way to the class that z is to be moved to.
+  func way(for model: Model, threads: Int) throws -> ClassWay? {
+    guard Float(edit.strength).isFinite else { throw UserError("strength must be a finite number") }
+    return try toClass.map { try model.classGaussians(threads: threads).way(to: $0) }
   }
 
-  func apply(
-    _ direction: Matrix?, _ classes: ClassGaussians?, to drafts: [Draft]
-  ) throws -> [Draft] {
+  func apply(_ direction: Matrix?, _ way: ClassWay?, to drafts: [Draft]) -> [Draft] {
     let shared =
       switch share {
       case .z: drafts.sharingZ()
@@ -91,7 +90,6 @@ struct ChangeArguments: ParsableArguments {
       case nil: drafts
       }
     let moved = direction.map { shared.moved(by: $0) } ?? shared
-    guard let toClass, let classes else { return moved }
-    return try moved.moved(to: toClass, among: classes, strength: edit.strength)
+    return way.map { moved.moved(along: $0, strength: edit.strength) } ?? moved
   }
 }

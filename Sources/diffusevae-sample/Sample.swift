@@ -107,9 +107,9 @@ struct Sample: ParsableCommand {
     try output.check(count: given.count, shape: model.shape)
     let direction = try change.direction(for: model, threads: common.chosen.threads)
     try material.checkExports(shape: model.shape, besides: path)
-    let classes = try change.classes(for: model, threads: common.chosen.threads)
-    let drafts = try change.apply(
-      direction, classes, to: try given.drafts(by: generator, inverting: material.invert))
+    let way = try change.way(for: model, threads: common.chosen.threads)
+    let drafts = change.apply(
+      direction, way, to: try given.drafts(by: generator, inverting: material.invert))
     if material.z != nil, model.configuration.classes > 0, common.label == nil {
       logger.notice("the latents are drawn as of all classes in turn: --label says which is theirs")
     }

@@ -92,7 +92,9 @@ import Testing
     try refuse(
       "different files", sample, "--count", "1", "--export-z", "a.npy", "--out", "a.npy")
     try refuse("no training image of class 12", sample, "--probe", "12")
+    try refuse("no training image of class 12", sample, "--to-class", "12")
     try refuse("strength must be", sample, "--probe", "1", "--strength", "1e39")
+    try refuse("strength must be", sample, "--to-class", "1", "--strength", "1e39")
     try refuse("noise temperature is", sample, "--noise-temperature", "1e39")
   }
 
@@ -113,6 +115,9 @@ import Testing
     #expect(try latents("--plus", "class:3", "--strength", "0") == plain)
     #expect(try latents("--probe", "4", "--strength", "2") != plain)
     #expect(try latents("--from", "class:8") != plain)
+    // Nothing moves to the class that it is of already; no image is of two.
+    #expect(try latents("--to-class", "4") != latents("--to-class", "7"))
+    #expect(try latents("--to-class", "4", "--strength", "0") == plain)
     let shared = try latents("--share", "z")
     #expect(shared == Array(plain[..<16]) + Array(plain[..<16]))
     #expect(try latents("--share", "xT", "--noise-temperature", "0.5") == plain)

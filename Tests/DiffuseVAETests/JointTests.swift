@@ -8,10 +8,10 @@ import Testing
 @Suite struct JointTests {
   private static let shape = ImageShape(height: 8, width: 4, channels: 2)
 
-  private func slice(step: Int = 2, isTraining: Bool = true) -> Slice {
+  private func slice(step: Int = 4, isTraining: Bool = true) -> Slice {
     Slice(
-      examples: normal(3, Self.shape.count, seed: 3).sigmoid(), rows: 0..<3, batch: 3, seed: 8,
-      step: step, isTraining: isTraining)
+      examples: normal(3, Self.shape.count, seed: 3).sigmoid(), labels: [2, 0, 1], rows: 0..<3,
+      batch: 3, seed: 8, step: step, isTraining: isTraining)
   }
 
   private func both<Network: LearnedDenoiser>(
@@ -23,23 +23,46 @@ import Testing
   }
 
   @Test(
-    "Derivatives agree with finite differences, in the VAE, too",
-    arguments: ["concat", "centred"], ["bernoulli", "gaussian"])
-  func gradients(formulation: String, likelihood: String) throws {
+    "Derivatives agree with finite differences, what goes through x̂0 into the VAE among them",
+    arguments: [
+      ["diffusion.formulation=concat"],
+      ["diffusion.formulation=concat", "vae.likelihood=gaussian"],
+      ["diffusion.formulation=centred", "vae.classes=3", "diffusion.classes=3"],
+      ["diffusion.formulation=centred", "diffusion.condition=false", "vae.upper_latents=[2]"],
+    ])
+  func gradients(settings: [String]) throws {
     let configuration = try small(
-      "training.plan=joint", "diffusion.formulation=\(formulation)",
-      "vae.likelihood=\(likelihood)", "diffusion.condition_noise=0.3",
-      "diffusion.drop_reconstruction=0.4")
-    let mlp = worstGradientError(
-      try JointObjective<MLPDenoiser>(configuration), both(configuration, MLPDenoiser.self), slice()
-    )
-    for (name, error) in mlp { #expect(error < 5e-3, "\(name)") }
-    let unet = worstGradientError(
-      try JointObjective<UNetDenoiser>(configuration), both(configuration, UNetDenoiser.self),
-      slice())
-    for (name, error) in unet { #expect(error < 5e-3, "\(name)") }
-    for part in ["vae.encoder", "vae.decoder", "denoiser.input", "denoiser.output"] {
-      for errors in [mlp, unet] { #expect(errors.keys.contains { $0.hasPrefix(part) }, "\(part)") }
+      ["training.plan=joint", "diffusion.condition_noise=0.3", "diffusion.drop_reconstruction=0.4"]
+        + settings)
+    try gradients(configuration, MLPDenoiser.self)
+    try gradients(configuration, UNetDenoiser.self)
+  }
+
+  private func gradients<Network: LearnedDenoiser>(
+    _ configuration: Configuration, _: Network.Type
+  ) throws {
+    let objective = try JointObjective<Network>(configuration)
+    let (both, slice) = (both(configuration, Network.self), slice(step: 4))
+    // x̂0 is shown of some images and withheld of others.
+    let shown = try #require(objective.second.withheld(of: slice)).map {
+      !$0.contains(.reconstruction)
+    }
+    #expect(Set(shown).count == 2)
+    for (name, error) in worstGradientError(objective, both, slice) {
+      #expect(error < 5e-3, "\(name)")
+    }
+    // They are not those of the ELBO alone.
+    var (gradients, alone) = (Gradients(of: both), Gradients(of: both.vae))
+    objective.backward(both, objective.forward(both, slice).residuals, &gradients)
+    let first = objective.first
+    first.backward(
+      both.vae, first.forward(both.vae, slice).residuals, weight: 1 / Double(Self.shape.count),
+      plus: nil, &alone)
+    both.vae.forEachParameter { name, parameter in
+      if name.hasPrefix("encoder") || name.hasPrefix("decoder") {
+        let (a, b) = (gradients[parameter].value, alone[parameter].value)
+        #expect(distance(a, b) > 1e-4 * Float(b.squaredNorm.squareRoot()), "\(name)")
+      }
     }
   }
 
@@ -91,6 +114,13 @@ import Testing
         configuration.vae, pixels: 64, seed: Stage.vae.seed(configuration.training.seed))
       #expect(try #require(model.vae).parameters != first.parameters)
       #expect(try generator(model).images(0..<3).isFinite)
+      let networks = try [
+        #require(model.vae).parameterCount, #require(model.denoiser).parameterCount,
+      ]
+      let estimate = try Estimate(
+        configuration, data: Dataset(configuration.data), stages: configuration.stages, threads: 1)
+      #expect(estimate.parts.map(\.title) == ["both stages"])
+      #expect(estimate.parts.map(\.parameters) == [networks[0] + networks[1]])
     }
   }
 
@@ -113,7 +143,7 @@ import Testing
           try Training(
             run, configuration, data: Dataset(configuration.data), threads: 1, logger: .silent
           ).train(configuration.stages)
-        }.contains("remove vae.safetensors"))
+        }.contains("remove vae.safetensors and"))
       var request = TrainingRequest()
       (request.resume, request.runs, request.stage) = ("small", runs, .denoiser)
       #expect(problem { try request.stages(of: configuration) }.contains("leave out --stage"))

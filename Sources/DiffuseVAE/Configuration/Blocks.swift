@@ -309,8 +309,8 @@ extension TrainingSettings: SettingsBlock {
     [
       Field(
         "plan", \.plan, .choice,
-        "the VAE first and then, with that frozen, the denoiser; both at once, as `denoiser` says; or "
-          + "updates of either in turn"),
+        "the VAE first and then, with that frozen, the denoiser; or both at once, or by updates of either "
+          + "in turn, as `denoiser` says, without `vae`"),
       Field("vae", \.vae, "the first stage"),
       Field("prior", \.prior, "a prior that is a diffusion"),
       Field("denoiser", \.denoiser, "the second stage"),

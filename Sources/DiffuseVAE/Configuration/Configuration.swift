@@ -54,6 +54,13 @@ public struct Configuration: Equatable, Sendable {
     entries.map { $0.yaml() }.joined(separator: "\n")
   }
 
+  /// Whether a training by this is one by the other: how images are drawn matters to none.
+  func trains(like other: Configuration) -> Bool {
+    var other = other
+    other.sampling = sampling
+    return self == other
+  }
+
   /// The first setting that differs from another configuration's, such as `vae.latent`; nil if none
   /// does.
   func firstDifference(from other: Configuration) -> String? {

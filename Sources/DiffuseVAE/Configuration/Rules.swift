@@ -11,6 +11,7 @@ extension Configuration {
     if given["diffusion.condition"] == nil {
       diffusion.condition = diffusion.formulation != .unconditional
     }
+    if given["sampling.eta"] != nil, given["sampling.sampler"] == nil { sampling.sampler = .ddim }
     if given["diffusion.gamma"] == nil { diffusion.gamma = diffusion.loss.usualGamma }
     if given["denoiser.embedding"] == nil, denoiser.kind == .unet {
       denoiser.embedding = 128
@@ -106,7 +107,7 @@ extension Configuration {
       else: "diffusion.gamma is for loss min-snr or p2 only")
     require(
       training.plan == .twoStage
-        || [.concat, .centred].contains(diffusion.formulation) && denoiser.kind != .exact,
+        || [.concat, .centred].contains(diffusion.formulation),
       of: "training.plan", "diffusion.formulation",
       else: "training.plan must be two-stage unless the formulation is concat or centred: in "
         + "residual what is diffused is made of x̂0, too, and none has no VAE")

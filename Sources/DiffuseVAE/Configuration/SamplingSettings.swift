@@ -57,6 +57,8 @@ public struct SamplingSettings: Equatable, Sendable {
   /// Where it guides, in shares of the process' time: each In 0...1.
   public var guidanceFrom = 0.0
   public var guidanceTo = 1.0
+
+  public init() {}
 }
 
 extension SamplingSettings {

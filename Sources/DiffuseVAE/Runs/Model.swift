@@ -128,7 +128,7 @@ public struct Model: Sendable {
           && trained.denoiser == configuration.denoiser
           && trained.consistency == configuration.consistency
       }
-    guard isSame else {
+    guard isSame, trained.training.plan == configuration.training.plan else {
       throw FormatError(
         file: path, problem: "was trained under another configuration than the run's config.yaml")
     }

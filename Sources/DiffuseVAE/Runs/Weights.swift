@@ -76,7 +76,7 @@ package enum Weights {
       throw FormatError(file: path, problem: "is not a training state: it names no configuration")
     }
     let written = try Configuration(yaml: text, name: "\(path) (metadata)")
-    guard written == configuration else {
+    guard written.trains(like: configuration) else {
       throw FormatError(
         file: path,
         problem: """

@@ -5,7 +5,6 @@ import Neural
 ///
 /// An image that is moved keeps its place among the latents of its class, as far as a Gaussian says what
 /// that is: what is one deviation from the mean, along any axis, stays so among those of the other class.
-/// Which class it comes from is what these Gaussians say, so nobody has to.
 package struct ClassGaussians: Sendable {
   /// Only latents that carry something are moved.
   private let active: [Int]
@@ -17,7 +16,7 @@ package struct ClassGaussians: Sendable {
   ///   - posteriors: of the training images, not told their classes.
   ///   - labels: theirs.
   ///   - threads: change nothing but the time.
-  /// - Throws: ``UserError`` for classes of too few images.
+  /// - Throws: ``UserError`` for classes of too few images, or of too much alike ones.
   package init(of posteriors: DiagonalGaussian, labels: [Int], threads: Int) throws {
     precondition(labels.count == posteriors.count, "a label for every image")
     let active = posteriors.activeDimensions
@@ -50,37 +49,55 @@ package struct ClassGaussians: Sendable {
     (self.active, self.labels, covariances) = (active, order, found.map(\.1.covariance))
   }
 
-  /// Latents that are moved to a class.
+  /// The way to a class, from every one.
   ///
-  /// - Parameters:
-  ///   - z: `[images, latent]`
-  ///   - strength: 1 is all the way; 0 is none.
   /// - Throws: ``UserError`` for a class without images.
-  package func moved(_ z: Matrix, to label: Int, strength: Double) throws -> Matrix {
-    guard Float(strength).isFinite else { throw UserError("strength must be a finite number") }
+  package func way(to label: Int) throws -> ClassWay {
     guard let target = labels.firstIndex(of: label) else {
       throw UserError("there is no training image of class \(label)")
     }
-    let ways = try labels.indices.map {
-      try GaussianTransport(from: gaussian($0), to: gaussian(target))
-    }
-    let points = z.columns(at: active)
-    let shares = mixture.responsibilities(of: points)
-    var moved = z
-    for row in 0..<z.rows {
-      let own = shares[row * labels.count..<(row + 1) * labels.count]
-      let source = own.indices.max { own[$0] < own[$1] }.map { $0 - own.startIndex } ?? target
-      let point = active.indices.map { Double(points[row, $0]) }
-      for (place, (from, to)) in zip(active, zip(point, ways[source](point))) {
-        moved[row, place] = Float(from + strength * (to - from))
+    let maps = try labels.indices.map { source in
+      do {
+        return try GaussianTransport(from: gaussian(source), to: gaussian(target))
+      } catch let error as LinearAlgebraError {
+        throw UserError("there is no way from class \(labels[source]) to another: \(error)")
       }
     }
-    return moved
+    return ClassWay(active: active, labels: labels, mixture: mixture, maps: maps)
   }
 
   private func gaussian(_ place: Int) -> (mean: [Double], covariance: [Double]) {
     let n = active.count
     return (Array(mixture.means[place * n..<(place + 1) * n]), covariances[place])
+  }
+}
+
+/// The way from every class' latents to those of one.
+package struct ClassWay: Sendable {
+  fileprivate let active: [Int]
+  fileprivate let labels: [Int]
+  fileprivate let mixture: GaussianMixture
+  fileprivate let maps: [GaussianTransport]  // by place in `labels`
+
+  /// - Parameters:
+  ///   - z: `[images, latent]`; every one comes from the class that it most likely is of.
+  ///   - strength: 1 is all the way; 0 is none.
+  package func moved(_ z: Matrix, strength: Double) -> Matrix {
+    let points = z.columns(at: active)
+    let shares = mixture.responsibilities(of: points)
+    var moved = z
+    for row in 0..<z.rows {
+      let likelihoods = shares[row * labels.count..<(row + 1) * labels.count]
+      let likeliest = labels.indices.max {
+        likelihoods[likelihoods.startIndex + $0] < likelihoods[likelihoods.startIndex + $1]
+      }
+      guard let source = likeliest else { continue }
+      let point = active.indices.map { Double(points[row, $0]) }
+      for (latent, (from, to)) in zip(active, zip(point, maps[source](point))) {
+        moved[row, latent] = Float(from + strength * (to - from))
+      }
+    }
+    return moved
   }
 }
 
@@ -103,15 +120,13 @@ extension Model {
 }
 
 extension [Draft] {
-  /// The same, z moved to a class.
-  package func moved(
-    to label: Int, among classes: ClassGaussians, strength: Double
-  ) throws -> [Draft] {
+  /// The same, z moved along the way to a class.
+  package func moved(along way: ClassWay, strength: Double) -> [Draft] {
     let z = compactMap(\.z)
     precondition(z.count == count, "drafts without z")
     guard let latent = z.first?.columns else { return [] }
-    let moved = try classes.moved(
-      Matrix(count, latent, z.flatMap(\.elements)), to: label, strength: strength)
+    let moved = way.moved(
+      Matrix(count, latent, z.flatMap(\.elements)), strength: strength)
     var drafts = self
     for place in drafts.indices { drafts[place].z = moved.rows(place..<place + 1) }
     return drafts

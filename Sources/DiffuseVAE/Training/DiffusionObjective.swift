@@ -42,7 +42,8 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
     let noise = slice.stream(.diffusionNoise).normal(rows: slice.rows, columns: pixels)
     let y = process.diffuse(y0, noise: noise, levels: levels)
     let target = process.goal(y0, noise: noise, levels: levels)
-    let (x, condition) = process.shown(y, known, withheld: withheld(of: slice))
+    let withheld = withheld(of: slice)
+    let (x, condition) = process.shown(y, known, withheld: withheld)
     let (output, residuals) = network.forward(
       x, condition: condition, timesteps: levels.map(\.timestep),
       dropout: Dropout(
@@ -59,7 +60,7 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
       bound = [terms.reduce(0, +)]
       derivative = derivative.joined(byV)
     }
-    var found = Residuals(network: residuals, derivative: derivative)
+    var found = Residuals(network: residuals, derivative: derivative, withheld: withheld)
     if case .importance = times {
       found.losses = zip(draws, losses).map { draw, loss in
         TimestepLoss(timestep: draw.timestep, loss: loss * Double(slice.batch) / draw.factor)
@@ -178,6 +179,8 @@ package struct DiffusionObjective<Network: Denoiser>: Objective {
   package struct Residuals: Sendable {
     let network: Network.Residuals
     let derivative: Matrix
+    /// What the network was not shown of each row; nil for nothing.
+    var withheld: [Conditioning.Parts]?
     var losses: [TimestepLoss] = []
   }
 

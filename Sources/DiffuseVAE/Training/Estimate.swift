@@ -3,7 +3,7 @@ import Neural
 /// What a training will cost, stage by stage: the answer of `--dry-run`.
 public struct Estimate {
   public struct Part {
-    public let stage: Stage
+    public let title: String
     /// Trained numbers.
     public let parameters: Int
     public let steps: Int
@@ -57,7 +57,7 @@ public struct Estimate {
         case .consistency: try consistencySeconds(configuration.network(shape: data.shape))
         }
       return Part(
-        stage: stage,
+        title: configuration.title(of: stage),
         parameters: configuration.trainedFootprint(of: stage, shape: data.shape).parameters,
         steps: steps,
         bytes: configuration.trainingBytes(of: stage, shape: data.shape, threads: threads)
@@ -104,7 +104,7 @@ extension Estimate: CustomStringConvertible {
   public var description: String {
     parts.map { part in
       """
-      \(part.stage.title): \(part.parameters) parameters, \(part.steps) steps, \
+      \(part.title): \(part.parameters) parameters, \(part.steps) steps, \
       about \(part.bytes.asMemory) of memory and \(part.seconds.asTime)
       """
     }.joined(separator: "\n")

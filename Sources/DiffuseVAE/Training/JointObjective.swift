@@ -58,19 +58,19 @@ struct JointObjective<Network: LearnedDenoiser>: Objective {
 
   func moved(at step: Int) -> (part: String?, updates: Int) {
     guard alternates else { return (nil, step) }
-    let part =
-      step.isMultiple(of: 2)
-      ? BothNetworks<Network>.vaeName : BothNetworks<Network>.denoiserName
-    return (part + ".", step / 2)
+    typealias Names = BothNetworks<Network>
+    return ((movesVAE(at: step) ? Names.vaeName : Names.denoiserName) + ".", step / 2)
   }
+
+  private func movesVAE(at step: Int) -> Bool { !alternates || step.isMultiple(of: 2) }
 
   struct Residuals: Sendable {
     let vae: VAEObjective.Residuals
     let diffusion: DiffusionObjective<Network>.Residuals
     /// The VAE's mean images, `[rows, pixels]` in [0, 1].
     let mean: Matrix
-    /// In which rows the network sees x̂0.
-    let shown: [Bool]
+    /// Whether the update moves the VAE.
+    let movesVAE: Bool
   }
 
   func forward(
@@ -82,13 +82,12 @@ struct JointObjective<Network: LearnedDenoiser>: Objective {
       reconstruction: mean.affine(2, -1), z: vae.vae.chain.latents[0], labels: slice.labels)
     let (y0, known) = second.chain(of: slice, bare)
     let (secondTerms, diffusion) = second.forward(networks.denoiser, slice, y0, known)
-    let withheld = second.withheld(of: slice) ?? slice.rows.map { _ in [] }
     return (
       [secondTerms[0] + firstTerms[0] / Double(y0.columns)] + secondTerms
         + firstTerms.dropFirst(),
       Residuals(
         vae: vae, diffusion: diffusion, mean: mean,
-        shown: withheld.map { !$0.contains(.reconstruction) })
+        movesVAE: !slice.isTraining || movesVAE(at: slice.step))
     )
   }
 
@@ -96,15 +95,21 @@ struct JointObjective<Network: LearnedDenoiser>: Objective {
     _ networks: BothNetworks<Network>, _ residuals: consuming Residuals,
     _ gradients: inout Gradients
   ) {
-    let r = residuals
+    let (vae, mean, derivative) = (residuals.vae, residuals.mean, residuals.diffusion.derivative)
+    let withheld = residuals.diffusion.withheld
+    guard residuals.movesVAE else {
+      return networks.denoiser.backward(
+        derivative, (consume residuals).diffusion.network, &gradients)
+    }
     let (dx, dImage) = networks.denoiser.backwardToInputs(
-      r.diffusion.derivative, r.diffusion.network, &gradients)
+      derivative, (consume residuals).diffusion.network, &gradients)
     var d = dImage ?? Matrix(dx.rows, dx.columns)
     if second.process.formulation == .centred { d.add(dx) }
     // x̂0 is in [-1, 1], the mean in [0, 1].
-    d.scaleRows(r.shown.map { $0 ? 2 : 0 })
+    let isShown = withheld?.map { !$0.contains(.reconstruction) }
+    d.scaleRows((0..<d.rows).map { isShown?[$0] ?? true ? 2 : 0 })
     first.backward(
-      networks.vae, r.vae, weight: 1 / Double(dx.columns),
-      plus: networks.vae.throughMean(d, r.mean), &gradients)
+      networks.vae, vae, weight: 1 / Double(dx.columns),
+      plus: networks.vae.throughMean(d, mean), &gradients)
   }
 }

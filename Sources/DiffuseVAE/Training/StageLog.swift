@@ -2,6 +2,7 @@
 /// steps with the means since the line before.
 struct StageLog {
   private let stage: Stage
+  private let title: String
   private let names: [String]
   private let total: Int
   private let batch: Int
@@ -10,8 +11,11 @@ struct StageLog {
   private var sums: [Double]
   private var count = 0
 
-  init<Goal: Objective>(_ run: Run, _ stage: Stage, _ trainer: Trainer<Goal>) throws {
-    self.stage = stage
+  /// - Parameter title: the stage as people read it.
+  init<Goal: Objective>(
+    _ run: Run, _ stage: Stage, _ trainer: Trainer<Goal>, title: String
+  ) throws {
+    (self.stage, self.title) = (stage, title)
     names = trainer.objective.terms + ["norm"]
     total = trainer.totalSteps
     batch = trainer.settings.batch
@@ -27,10 +31,10 @@ struct StageLog {
     sums = zip(sums, terms + [norm]).map { $0 + $1 }
     count += 1
     let means = sums.map { $0 / Double(count) }
-    let (stage, names, total) = (stage, names, total)
+    let (title, names, total) = (title, names, total)
     progress.show(step: step, total: total, batch: batch) {
       let numbers = zip(names, means).map { "\($0) \($1.digits(abs($1) < 10 ? 4 : 2))" }
-      return "\(stage.title)  step \(step)/\(total)  epoch \(epoch.digits(1))  "
+      return "\(title)  step \(step)/\(total)  epoch \(epoch.digits(1))  "
         + numbers.joined(separator: "  ")
     }
     // Some fifty lines a stage, and one at least every fifty steps.

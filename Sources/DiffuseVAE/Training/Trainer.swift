@@ -100,8 +100,8 @@ package struct Trainer<Goal: Objective> {
     }
     guard terms.allSatisfy(\.isFinite) else { throw diverged("the loss is \(terms[0])") }
     let rate = settings.rate(at: step, of: totalSteps)
-    // Does nothing when the norm is not finite.
     let (part, updates) = objective.moved(at: step)
+    // Does nothing when the norm is not finite.
     let norm = try optimizer.update(
       &network, lanes: consume gradients, step: updates, rate: Float(rate), part: part,
       threads: threads)

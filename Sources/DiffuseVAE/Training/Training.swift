@@ -2,8 +2,8 @@ import Formats
 import Logging
 import Neural
 
-/// The training of a run: stage one, the prior and stage two one after the other, each from its
-/// last checkpoint.
+/// The training of a run: stage one, the prior and stage two one after the other, or both stages and then
+/// the prior, each from its last checkpoint.
 public struct Training {
   public let run: Run
   let configuration: Configuration
@@ -109,8 +109,8 @@ public struct Training {
   private func trainDenoiser<Network: ConfiguredDenoiser>(_: Network.Type) throws -> Bool {
     guard !configuration.trainsTogether else {
       throw UserError(
-        "\(run.folder): has a VAE without the denoiser that was trained with it: remove "
-          + "vae.safetensors to train both anew")
+        "\(run.folder): has no denoiser that was trained with its VAE: to train both anew, remove "
+          + "vae.safetensors and, where it is there, prior.safetensors")
     }
     let first = configuration.hasVAE ? try Model(of: run, needsDenoiser: false) : nil
     if let first { try check(first) }
@@ -167,7 +167,7 @@ public struct Training {
       step = try Weights.decodeState(
         file, into: &network, &objective.memory, configuration: configuration,
         path: path)
-      logger.info("\(stage.title): going on from step \(step)")
+      logger.info("\(configuration.title(of: stage)): going on from step \(step)")
     }
     let trainer = try Trainer(
       objective, network, examples: examples, settings: configuration.settings(of: stage),
@@ -193,7 +193,7 @@ public struct Training {
     parts: ((Goal.Network) -> [(stage: Stage, network: any Parameterized)])? = nil,
     model: (Trainer<Goal>) throws -> Model
   ) throws -> Bool {
-    var log = try StageLog(run, stage, trainer)
+    var log = try StageLog(run, stage, trainer, title: configuration.title(of: stage))
     let clock = ContinuousClock()
     var saved = clock.now
     while !trainer.isFinished {
@@ -208,7 +208,8 @@ public struct Training {
         do {
           try checkpoint(trainer, stage)
         } catch {
-          logger.warning("\(stage.title): step \(trainer.step) is lost: \(error)")
+          logger.warning(
+            "\(configuration.title(of: stage)): step \(trainer.step) is lost: \(error)")
         }
         throw error
       }
@@ -228,7 +229,10 @@ public struct Training {
       if Interruption.isRequested && !trainer.isFinished {
         log.pause()
         logger.notice(
-          "\(stage.title): stopped after step \(trainer.step) of \(trainer.totalSteps)")
+          """
+          \(configuration.title(of: stage)): stopped after step \(trainer.step) of \
+          \(trainer.totalSteps)
+          """)
         return false
       }
     }
@@ -306,7 +310,7 @@ public struct Training {
         case .prior, .denoiser: "loss on the test images \(terms[0].digits(5))"
         case .consistency: "loss on \(test.count) test images \(terms[0].digits(5))"
         }
-      logger.info("\(stage.title): \(report)")
+      logger.info("\(configuration.title(of: stage)): \(report)")
     }
     for (part, network) in parts {
       var metadata = metadata(part)
@@ -338,7 +342,7 @@ public struct Training {
 }
 
 extension Stage {
-  var title: String {
+  fileprivate var title: String {
     switch self {
     case .vae: "stage one"
     case .prior: "prior"
@@ -375,6 +379,16 @@ extension Configuration {
     case .prior: prior.kind == .diffusion
     case .denoiser: !trainsTogether
     }
+  }
+
+  /// As people read it.
+  func title(of stage: Stage) -> String {
+    stage == .vae && trainsTogether ? "both stages" : stage.title
+  }
+
+  /// Where ``settings(of:)`` are in a configuration file.
+  func settingsPath(of stage: Stage) -> String {
+    "training.\((stage == .vae && trainsTogether ? .denoiser : stage).rawValue)"
   }
 
   package func settings(of stage: Stage) -> StageSettings {

@@ -43,12 +43,12 @@ public struct TrainingRequest {
         bytes: data.bytes
           + configuration.trainingBytes(of: stage, shape: data.shape, threads: threads)
           + posteriors,
-        "training \(stage.title)")
+        "training \(configuration.title(of: stage))")
       let batch = configuration.settings(of: stage).batch
       guard batch <= data.training.count else {
         throw UserError(
           """
-          training.\(stage.rawValue).batch is \(batch), more than the \(data.training.count) \
+          \(configuration.settingsPath(of: stage)).batch is \(batch), more than the \(data.training.count) \
           training images of \(data.name)
           """)
       }
@@ -100,13 +100,13 @@ public struct TrainingRequest {
     // Stage two needs a first stage that was trained under the very same configuration.
     if let name {
       let run = try Run.open(name, in: runs)
-      guard try run.configuration() == configuration else {
+      guard try run.configuration().trains(like: configuration) else {
         throw UserError("\(run.folder): its config.yaml differs from \(file) as resolved")
       }
       return (run, configuration)
     }
     let run = try Run.newest(in: runs, "has finished stage one under the same configuration") {
-      $0.isFinished(.vae) && (try? $0.configuration()) == configuration
+      $0.isFinished(.vae) && (try? $0.configuration().trains(like: configuration)) == true
     }
     return (run, configuration)
   }

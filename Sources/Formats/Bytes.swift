@@ -44,3 +44,12 @@ extension [UInt8] {
     tensor.elements.withUnsafeBytes { append(contentsOf: $0) }
   }
 }
+
+extension Tensor {
+  /// The elements' bytes, least significant first.
+  var bytes: [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.append(elementsOf: self)
+    return bytes
+  }
+}

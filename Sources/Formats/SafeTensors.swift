@@ -22,13 +22,32 @@ public struct SafeTensors: Equatable, Sendable {
   public func encoded() -> [UInt8] { parts.reduce(into: []) { $0 += $1 } }
 
   /// Makes this the content of the file at `path`, as ``File/writeAtomically(_:to:)`` does, with the
-  /// bytes of one tensor at a time in memory.
-  public func write(to path: String) throws { try File.writeAtomically(parts: parts, to: path) }
+  /// bytes of one tensor at a time in memory. The note then has a checksum of every tensor, by which
+  /// whoever reads the file here knows that none was damaged.
+  public func write(to path: String) throws {
+    var file = self
+    file.metadata[Self.checksumsKey] = sorted.map { Self.checksum($0.value.bytes) }
+      .joined(separator: " ")
+    try File.writeAtomically(parts: file.parts, to: path)
+  }
+
+  /// Of ``Fingerprint``s of the tensors' bytes, in the order of their names.
+  private static let checksumsKey = "fnv1a_checksums"
+
+  private static func checksum(_ bytes: some Collection<UInt8>) -> String {
+    var fingerprint = Fingerprint()
+    fingerprint.add(Array(bytes))
+    return fingerprint.hexadecimal
+  }
+
+  private var sorted: [(key: String, value: Tensor)] {
+    tensors.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+  }
 
   /// The header, and the bytes of every tensor.
   private var parts: some Sequence<[UInt8]> {
     precondition(tensors[SafeTensorsHeader.metadataKey] == nil, "__metadata__ is reserved")
-    let sorted = tensors.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+    let sorted = sorted
     var end = 0
     let entries = sorted.map { name, tensor in
       let begin = end
@@ -40,9 +59,7 @@ public struct SafeTensors: Equatable, Sendable {
     let first =
       withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian, Array.init) + header.utf8
     return (0...sorted.count).lazy.map { part in
-      var bytes = part == 0 ? first : []
-      if part > 0 { bytes.append(elementsOf: sorted[part - 1].value) }
-      return bytes
+      part == 0 ? first : sorted[part - 1].value.bytes
     }
   }
 
@@ -50,7 +67,8 @@ public struct SafeTensors: Equatable, Sendable {
   ///
   /// Throws `FormatError` if the header is longer than the file or 100 MB, is not JSON of the
   /// specified form, repeats a name, has a tensor that is not `F32`, or if the tensors do not fill
-  /// the rest of the file without gap or overlap, each as its shape demands.
+  /// the rest of the file without gap or overlap, each as its shape demands, or are not those that the
+  /// checksums in the note are of, if it has any.
   public init(decoding bytes: [UInt8], file: String) throws {
     try self.init(size: bytes.count, { Array(bytes[$0]) }, file: file)
   }
@@ -81,6 +99,13 @@ public struct SafeTensors: Equatable, Sendable {
 
     self.init(metadata: header.metadata)
     tensors.reserveCapacity(header.entries.count)
+    let names = header.entries.map(\.name).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let checksums = metadata.removeValue(forKey: Self.checksumsKey)?.split(separator: " ")
+    guard checksums.map({ $0.count == names.count }) ?? true else {
+      throw FormatError(
+        file: file, problem: "has \(checksums?.count ?? 0) checksums of \(names.count) tensors")
+    }
+    let expected = checksums.map { Dictionary(uniqueKeysWithValues: zip(names, $0)) }
     var end = 0
     for entry in header.entries.sorted(by: { ($0.begin, $0.end) < ($1.begin, $1.end) }) {
       func problem(_ text: String) -> FormatError {
@@ -98,8 +123,11 @@ public struct SafeTensors: Equatable, Sendable {
         throw problem(
           "has \(entry.end - entry.begin) bytes, which is not a shape of \(entry.shape)")
       }
-      let elements = floats(try part(dataStart + entry.begin..<dataStart + entry.end))
-      tensors[entry.name] = Tensor(shape: entry.shape, elements: elements)
+      let bytes = try part(dataStart + entry.begin..<dataStart + entry.end)
+      if let expected = expected?[entry.name], Self.checksum(bytes) != expected {
+        throw problem("is damaged: its bytes are not those that its checksum is of")
+      }
+      tensors[entry.name] = Tensor(shape: entry.shape, elements: floats(bytes))
       end = entry.end
     }
     guard end == dataSize else {

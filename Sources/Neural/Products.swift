@@ -180,6 +180,11 @@ public enum BLAS {
     _ = try concurrently(threads, threads: threads) { _ in x * x }
   }
 
+  /// What OpenBLAS says of itself: its version and how it was built.
+  public static var configuration: String {
+    openblas_get_config().map { String(cString: $0) } ?? "unknown"
+  }
+
   /// The processor kernels that OpenBLAS chose, or was told to use, such as `SkylakeX`.
   public static var coreName: String {
     openblas_get_corename().map { String(cString: $0) } ?? "unknown"

@@ -9,8 +9,11 @@ struct Train: ParsableCommand {
       "Trains a DiffuseVAE: stage one, a VAE; stage two, a diffusion model that refines it.",
     discussion: """
       A run is a folder under --runs, named after the configuration file. Ctrl-C finishes the step \
-      and writes a checkpoint; --resume goes on from it with the same bits.
-      """)
+      and writes a checkpoint; --resume goes on from it with the same bits. Exits with 0 when all is \
+      trained, 75 when --max-time was over before, 128 and the signal's number when interrupted, 64 for \
+      options that make no sense, 1 for everything else.
+      """,
+    subcommands: [List.self, Compare.self, Doctor.self])
 
   enum StageChoice: String, CaseIterable, ExpressibleByArgument {
     case vae, diffusion, all
@@ -33,7 +36,10 @@ struct Train: ParsableCommand {
   @Option(
     defaultAsFlag: "",
     help: ArgumentHelp(
-      "Go on with a run; the newest unfinished one if none is named.", valueName: "run"))
+      """
+      Go on with a run; the newest unfinished one if none is named. auto, with --config: the run of \
+      --name, or of the configuration file's name, if it is there; else a new one.
+      """, valueName: "run"))
   var resume: String?
 
   @Option(
@@ -51,11 +57,25 @@ struct Train: ParsableCommand {
   @Option(help: "Threads, 1...1024. The results do not depend on it.")
   var threads = Session.cores
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Stop after so many minutes, with a checkpoint; the step is finished first.",
+      valueName: "minutes"))
+  var maxTime: Double?
+
   @Flag(help: "Print the resolved configuration, sizes, memory and time, and stop.")
   var dryRun = false
 
   @Flag(help: "Print every setting, its default and what is allowed, as a table, and stop.")
   var settings = false
+
+  func validate() throws {
+    guard maxTime.map({ $0 > 0 && $0 <= 1e6 }) ?? true else {
+      throw ValidationError(
+        "--max-time is \(maxTime ?? 0); it must be above 0, and at most 1000000")
+    }
+  }
 
   func run() throws {
     if settings { return try Session.show(Configuration.reference, terminator: "") }
@@ -77,10 +97,12 @@ struct Train: ParsableCommand {
     Interruption.install()
     logger.info("\(run.folder): \(data.name), \(data.training.count) images of \(data.shape)")
     logger.info("\(Session.describe(threads: threads))")
-    let training = Training(run, configuration, data: data, threads: threads, logger: logger)
+    let training = Training(
+      run, configuration, data: data, threads: threads, logger: logger,
+      time: maxTime.map { .seconds(60 * $0) })
     guard try training.train(stages) else {
       logger.notice("go on with: \(run.resumption)")
-      throw ExitCode(Interruption.exitCode)
+      throw ExitCode(Interruption.isRequested ? Interruption.exitCode : 75)  // EX_TEMPFAIL
     }
     if run.isComplete {
       logger.info("finished; the next thing to type: \(run.sampling)")

@@ -100,22 +100,80 @@ import Testing
       process.waitUntilExit()
       #expect(process.terminationStatus == (signal == SIGINT ? 130 : 143))
       #expect(place.has("runs/\(stage)/state/\(stage).safetensors"))
-      // A checkpoint cut short is named, and refused.
+      // A checkpoint that is cut short is named; without one before it, it is refused.
       let state = "runs/\(stage)/state/\(stage).safetensors"
-      let whole = try place.read(state)
-      try place.write(Array(whole.dropLast(5)), to: state)
+      let before = "runs/\(stage)/state/\(stage)-previous.safetensors"
+      let previous = try place.read(before)
+      try place.write(Array(try place.read(state).dropLast(5)), to: state)
+      try FileManager.default.removeItem(atPath: "\(place.folder)/\(before)")
       let damaged = try place.run("diffusevae-train", "--resume", stage)
       #expect(damaged.status == 1 && !damaged.crashed)
       #expect(damaged.errors.contains(state) && damaged.errors.contains("bytes"))
-      try place.write(whole, to: state)
+      try place.write(previous, to: before)
 
       let resumed = try place.run("diffusevae-train", "--resume")
       #expect(resumed.status == 0, "\(resumed.errors)")
+      #expect(resumed.errors.contains("going on from the checkpoint before it"))
       #expect(resumed.errors.contains("going on from step"))
+      #expect(!place.has(state) && !place.has(before))
       for file in ["vae.safetensors", "prior.safetensors", "denoiser.safetensors"] {
         #expect(try place.read("runs/whole/\(file)") == place.read("runs/\(stage)/\(file)"))
       }
     }
+  }
+
+  @Test("Some minutes at a time, the same command again and again ends with the same bits")
+  func pieces() throws {
+    let place = try Place()
+    defer { place.remove() }
+    let arguments = ["--config", "small.yaml", "--set", "training.denoiser.steps=200"]
+    #expect(try place.run("diffusevae-train", arguments + ["--name", "whole"]).status == 0)
+    let again = arguments + ["--resume", "auto", "--max-time"]
+    // A microsecond is over after any step.
+    for step in 1...3 {
+      let piece = try place.run("diffusevae-train", again + ["0.00000002"])
+      #expect(piece.status == 75 && piece.errors.contains("go on with"), "\(piece.errors)")
+      #expect(piece.errors.contains("stopped after step \(step) of 20"))
+    }
+    let last = try place.run("diffusevae-train", again + ["60"])
+    #expect(last.status == 0 && !place.has("runs/small-2"), "\(last.errors)")
+    for file in ["vae.safetensors", "prior.safetensors", "denoiser.safetensors"] {
+      #expect(try place.read("runs/whole/\(file)") == place.read("runs/small/\(file)"))
+    }
+    let other = try place.run(
+      "diffusevae-train", "--config", "small.yaml", "--resume", "auto", "--set", "vae.latent=5")
+    #expect(other.status == 1 && other.errors.contains("give another --name"))
+    #expect(try place.run("diffusevae-train", "--resume", "auto").errors.contains("--config FILE"))
+    #expect(try place.run("diffusevae-train", again + ["0"]).status == 64)
+  }
+
+  @Test("Runs are listed and compared, and the machine is described")
+  func looking() throws {
+    let place = try Place()
+    defer { place.remove() }
+    #expect(try place.run("diffusevae-train", "list").errors.contains("no run here"))
+    for (name, latent) in [("a", "4"), ("b", "5")] {
+      let result = try place.run(
+        "diffusevae-train", "--config", "small.yaml", "--name", name, "--set",
+        "vae.latent=\(latent)", "--stage", name == "a" ? "all" : "vae")
+      #expect(result.status == 0, "\(result.errors)")
+    }
+    let list = try place.run("diffusevae-train", "list")
+    let rows = list.output.split(separator: "\n").map(String.init)
+    #expect(list.status == 0 && rows.count == 4)
+    #expect(rows[2].hasPrefix("| b | digits | concat | mlp | vae, prior |"))
+    #expect(rows[3].hasPrefix("| a | digits | concat | mlp | vae, prior, denoiser |"))
+    let comparison = try place.run("diffusevae-train", "compare", "a", "b")
+    #expect(comparison.output.contains("| vae.latent | 4 | 5 |"), "\(comparison.errors)")
+    #expect(!comparison.output.contains("vae.hidden"))
+    #expect(try comparison.output.contains(Regex(#"\| vae loss \| [\d.]+ \| [\d.]+ \|"#)))
+    #expect(try comparison.output.contains(Regex(#"\| denoiser loss \| [\d.]+ \|  \|"#)))
+    let same = try place.run("diffusevae-train", "compare", "a", "a")
+    #expect(!same.output.contains("setting"))
+    #expect(
+      try place.run("diffusevae-train", "compare", "a", "c").errors.contains("no such run"))
+    let doctor = try place.run("diffusevae-train", "doctor")
+    #expect(doctor.status == 0 && doctor.output.contains("OpenBLAS: "), "\(doctor.errors)")
   }
 
   @Test("A dry run says what it would cost, and writes nothing")

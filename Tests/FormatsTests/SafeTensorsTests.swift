@@ -91,10 +91,22 @@ import Testing
     #expect(problem { try SafeTensors.read("/nonexistent") }.contains("No such file"))
   }
 
-  @Test func writesTheSameBytesPartByPart() throws {
+  @Test func aFileKnowsWhetherItWasDamaged() throws {
     try withFolder { folder in
-      try Self.content.write(to: folder + "/x.safetensors")
-      #expect(try File.read(folder + "/x.safetensors") == Self.golden)
+      let path = folder + "/x.safetensors"
+      try Self.content.write(to: path)
+      #expect(try SafeTensors.read(path) == Self.content)
+      let bytes = try File.read(path)
+      let numbers = Self.content.tensors.values.reduce(0) { $0 + $1.elements.count }
+      for place in bytes.count - 4 * numbers..<bytes.count {
+        var damaged = bytes
+        damaged[place] ^= 1
+        #expect(
+          problem { try SafeTensors(decoding: damaged, file: "x") }.contains("is damaged"),
+          "byte \(place)")
+      }
+      let few = SafeTensors(metadata: ["fnv1a_checksums": "0"], tensors: Self.content.tensors)
+      #expect(problem { try decode(few.encoded()) } == "f: has 1 checksums of 3 tensors")
     }
     #expect(problem { try Self.content.write(to: "/nonexistent/x") }.contains("No such file"))
   }

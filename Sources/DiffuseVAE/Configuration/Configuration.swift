@@ -64,13 +64,23 @@ public struct Configuration: Equatable, Sendable {
   /// The first setting that differs from another configuration's, such as `vae.latent`; nil if none
   /// does.
   func firstDifference(from other: Configuration) -> String? {
+    differences(from: other).first?.setting
+  }
+
+  /// The settings that differ from another configuration's, with both values.
+  func differences(from other: Configuration) -> [(setting: String, own: String, other: String)] {
     var path: [Substring] = []
+    var found: [(setting: String, own: String, other: String)] = []
+    func value(_ line: Substring) -> String {
+      String(line.drop { $0 != ":" }.drop { $0 == ":" || $0 == " " })
+    }
+    // Every configuration has the same lines but for the values.
     for (line, theirs) in zip(yaml.split(separator: "\n"), other.yaml.split(separator: "\n")) {
       let depth = line.prefix { $0 == " " }.count / 2
       path = path.prefix(depth) + [line.drop { $0 == " " }.prefix { $0 != ":" }]
-      if line != theirs { return path.joined(separator: ".") }
+      if line != theirs { found.append((path.joined(separator: "."), value(line), value(theirs))) }
     }
-    return nil
+    return found
   }
 
   /// Every setting, its default, what is allowed and what it is for: a table in Markdown.

@@ -9,7 +9,7 @@ import Foundation
 ///     latents.json           what the latents of the training images are like
 ///     denoiser.safetensors   the finished second stage (averaged weights)
 ///     consistency.safetensors  the finished consistency model (averaged weights), if one is wanted
-///     state/                 what an unfinished stage needs to go on
+///     state/                 what an unfinished stage needs to go on, and the same of the checkpoint before
 ///     metrics.jsonl          one line of losses every few steps
 ///     samples/               grids of images drawn on the way
 public struct Run: Sendable {
@@ -32,6 +32,10 @@ public struct Run: Sendable {
   var latentsFile: String { folder + "/latents.json" }
   func weightsFile(_ stage: Stage) -> String { "\(folder)/\(stage.rawValue).safetensors" }
   func stateFile(_ stage: Stage) -> String { "\(folder)/state/\(stage.rawValue).safetensors" }
+  /// The state before that.
+  func previousStateFile(_ stage: Stage) -> String {
+    "\(folder)/state/\(stage.rawValue)-previous.safetensors"
+  }
   func gridFile(_ stage: Stage, step: Int) -> String {
     let digits = String(step)
     let padded = String(repeating: "0", count: max(0, 7 - digits.count)) + digits
@@ -45,12 +49,22 @@ public struct Run: Sendable {
 
   /// A finished stage needs no state any more.
   func removeState(_ stage: Stage) throws {
-    guard has(stateFile(stage)) else { return }
-    do {
-      try FileManager.default.removeItem(atPath: stateFile(stage))
-    } catch {
-      throw UserError("\(stateFile(stage)): cannot be removed (\(error.reason))")
+    for path in [stateFile(stage), previousStateFile(stage)] where has(path) {
+      do {
+        try FileManager.default.removeItem(atPath: path)
+      } catch {
+        throw UserError("\(path): cannot be removed (\(error.reason))")
+      }
     }
+  }
+
+  /// Gives a stage's state a second name, under which it stays when the next one is written. Where the
+  /// file system has no such names there is none to fall back to.
+  func keepState(_ stage: Stage) {
+    guard has(stateFile(stage)) else { return }
+    try? FileManager.default.removeItem(atPath: previousStateFile(stage))
+    try? FileManager.default.linkItem(
+      atPath: stateFile(stage), toPath: previousStateFile(stage))
   }
 
   /// Removes what a training that was killed had half written into `state/`. Only for who has the
@@ -80,7 +94,7 @@ public struct Run: Sendable {
   public static func create(
     in runs: String, name: String?, stem: String, _ configuration: Configuration
   ) throws -> Run {
-    let stem = String(stem.map { isPlain($0) ? $0 : "-" })
+    let stem = plain(stem)
     if let name, !name.allSatisfy(isPlain) || name.isEmpty || "-.".contains(name.prefix(1)) {
       throw UserError(
         "\(name.debugDescription) cannot name a run: use letters, digits, '_', '-' and '.'")
@@ -112,6 +126,9 @@ public struct Run: Sendable {
     }
     return run
   }
+
+  /// A name as a run can have it.
+  static func plain(_ name: String) -> String { String(name.map { isPlain($0) ? $0 : "-" }) }
 
   private static func isPlain(_ character: Character) -> Bool {
     character.isASCII && (character.isLetter || character.isNumber || "_-.".contains(character))
@@ -150,18 +167,18 @@ public struct Run: Sendable {
     return try newest(in: runs, "is complete") { $0.isComplete }
   }
 
-  private static func hint(_ names: [String], in runs: String) -> String {
+  static func hint(_ names: [String], in runs: String) -> String {
     names.isEmpty
       ? "train one with diffusevae-train --config configs/digits.yaml"
       : "there are \(names.sorted().joined(separator: ", "))"
   }
 
-  private static func all(in runs: String) -> [Run] {
+  static func all(in runs: String) -> [Run] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: runs)) ?? []
     return names.map { Run(folder: "\(runs)/\($0)") }.filter { $0.has($0.configurationFile) }
   }
 
-  private var lastChange: Date {
+  var lastChange: Date {
     let files = [configurationFile, metricsFile] + Stage.allCases.map(weightsFile)
     return files.compactMap {
       try? FileManager.default.attributesOfItem(atPath: $0)[.modificationDate] as? Date

@@ -11,10 +11,15 @@ public struct Training {
   private let fingerprint: String
   let threads: Int
   let logger: Logger
+  /// When to stop after a step and write a checkpoint, as when interrupted.
+  private let deadline: ContinuousClock.Instant?
 
+  /// - Parameter time: how long training may go on; nil for as long as it takes.
   public init(
-    _ run: Run, _ configuration: Configuration, data: Dataset, threads: Int, logger: Logger
+    _ run: Run, _ configuration: Configuration, data: Dataset, threads: Int, logger: Logger,
+    time: Duration? = nil
   ) {
+    deadline = time.map { ContinuousClock.now + $0 }
     self.run = run
     self.configuration = configuration
     self.data = data
@@ -25,7 +30,7 @@ public struct Training {
 
   /// Trains the stages that are wanted and not finished yet.
   ///
-  /// - Returns: false when it was interrupted; a checkpoint is then written.
+  /// - Returns: false when it was interrupted, or its time was over; a checkpoint is then written.
   public func train(_ stages: [Stage]) throws -> Bool {
     try configuration.checkLabels(data)
     try run.makeFolders()
@@ -45,6 +50,11 @@ public struct Training {
       guard finished else { return false }
     }
     return true
+  }
+
+  /// Asked after an update, so that every call of ``train(_:)`` gets on, however short its time.
+  private var mustStop: Bool {
+    Interruption.isRequested || deadline.map { $0 <= .now } ?? false
   }
 
   private func trainVAE() throws -> Bool {
@@ -160,9 +170,7 @@ public struct Training {
     on examples: some Examples
   ) throws -> Trainer<Goal> {
     var (objective, step) = (objective, 0)
-    let path = run.stateFile(stage)
-    if run.has(path) {
-      let file = try SafeTensors.read(path)
+    if let (path, file) = try state(of: stage) {
       try check(trainedOn: [file.metadata[Model.fingerprintKey]].compactMap { $0 }, path)
       step = try Weights.decodeState(
         file, into: &network, &objective.memory, configuration: configuration,
@@ -175,9 +183,28 @@ public struct Training {
       threads: threads, step: step)
     guard step <= trainer.totalSteps else {
       throw FormatError(
-        file: path, problem: "is of step \(step), past the last one, \(trainer.totalSteps)")
+        file: run.stateFile(stage),
+        problem: "is of step \(step), past the last one, \(trainer.totalSteps)")
     }
     return trainer
+  }
+
+  /// The last checkpoint of a stage; where that is damaged, the one before.
+  private func state(of stage: Stage) throws -> (path: String, file: SafeTensors)? {
+    var damage: FormatError?
+    for path in [run.stateFile(stage), run.previousStateFile(stage)] where run.has(path) {
+      do {
+        let file = try SafeTensors.read(path)
+        if let damage {
+          logger.warning("\(damage); going on from the checkpoint before it")
+        }
+        return (path, file)
+      } catch let error as FormatError {
+        damage = damage ?? error
+      }
+    }
+    if let damage { throw damage }
+    return nil
   }
 
   /// The life of one stage: updates, and on the way a log, checkpoints and grids.
@@ -216,7 +243,7 @@ public struct Training {
 
       // The checkpoint first: what follows may fail.
       let isGridDue = isGridDue(after: trainer.step, of: trainer.totalSteps)
-      if Interruption.isRequested || isGridDue || clock.now - saved > .seconds(300) {
+      if mustStop || isGridDue || clock.now - saved > .seconds(300) {
         try checkpoint(trainer, stage)
         saved = clock.now
       }
@@ -226,7 +253,7 @@ public struct Training {
         }
         try drawGrid(try model(trainer), stage, step: trainer.step)
       }
-      if Interruption.isRequested && !trainer.isFinished {
+      if mustStop && !trainer.isFinished {
         log.pause()
         logger.notice(
           """
@@ -285,6 +312,13 @@ public struct Training {
       of: trainer.network, memory: trainer.objective.memory, step: trainer.step,
       configuration: configuration)
     state.metadata[Model.fingerprintKey] = fingerprint
+    // Losses and gradients were finite; a rate too high can still lead out of the numbers.
+    guard state.tensors.values.allSatisfy({ $0.elements.allSatisfy(\.isFinite) }) else {
+      throw UserError(
+        "\(configuration.title(of: stage)): after step \(trainer.step) weights are not finite; the "
+          + "checkpoint before is kept")
+    }
+    run.keepState(stage)
     try state.write(to: run.stateFile(stage))
   }
 

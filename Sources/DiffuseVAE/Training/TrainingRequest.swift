@@ -8,10 +8,14 @@ public struct TrainingRequest {
   public var overrides: [String] = []
   /// With it goes the prior, and with the second stage its consistency model. Nil: all.
   public var stage: Stage?
-  /// The run to go on with; empty for the newest unfinished one.
+  /// The run to go on with; empty for the newest unfinished one. ``automatic``: that of ``name``, or of the
+  /// configuration file's, if there is one, else a new one.
   public var resume: String?
   public var name: String?
   public var runs = "runs"
+
+  /// A value of ``resume``.
+  public static let automatic = "auto"
 
   public init() {}
 
@@ -59,6 +63,7 @@ public struct TrainingRequest {
   /// The folder to train in: that of ``resolve(threads:)``, or a new one.
   public func begin(_ run: Run?, _ configuration: Configuration) throws -> Run {
     if let run { return run }
+    let name = resume == Self.automatic ? name ?? Run.plain(stem) : name
     return try Run.create(in: runs, name: name, stem: stem, configuration)
   }
 
@@ -80,7 +85,10 @@ public struct TrainingRequest {
 
   private func runAndConfiguration() throws -> (Run?, Configuration) {
     guard !runs.isEmpty else { throw UserError("--runs must name a folder") }
-    if let resume {
+    guard resume != Self.automatic || configuration != nil else {
+      throw UserError("--resume auto goes with --config FILE")
+    }
+    if let resume, resume != Self.automatic {
       guard configuration == nil, overrides.isEmpty, name == nil else {
         throw UserError(
           "--resume goes on with a run as it is: leave --config, --set and --name out")
@@ -94,6 +102,13 @@ public struct TrainingRequest {
       throw UserError("--config FILE is needed, or --resume to go on with a run")
     }
     let configuration = try Configuration(file: file, overriding: overrides)
+    if resume == Self.automatic, let run = try? Run.open(name ?? Run.plain(stem), in: runs) {
+      guard try run.configuration().trains(like: configuration) else {
+        throw UserError(
+          "\(run.folder): its config.yaml differs from \(file) as resolved: give another --name")
+      }
+      return (run, try run.configuration())
+    }
     guard stage == .denoiser, configuration.hasVAE, !configuration.trainsTogether else {
       return (nil, configuration)
     }

@@ -280,6 +280,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           lanes: 2
           seed: 0
           grids: 4
+          checkpoint_steps: null
 
         sampling:
           sampler: plms

@@ -302,6 +302,9 @@ public struct TrainingSettings: Equatable, Sendable {
 
   /// Grids of samples that a stage writes on its way: In 0...1000.
   public var grids = 4
+
+  /// Updates from one checkpoint to the next, at most: In 1...1000000000. Nil: one every five minutes.
+  public var checkpointSteps: Int?
 }
 
 extension TrainingSettings: SettingsBlock {
@@ -322,6 +325,9 @@ extension TrainingSettings: SettingsBlock {
       Field(
         "grids", \.grids, .integer(in: 0...1000), "grids of samples that a stage writes on its way"
       ),
+      Field(
+        "checkpoint_steps", \.checkpointSteps, .optional(.integer(in: 1...1_000_000_000)),
+        "updates from one checkpoint to the next, at most; there is one every five minutes anyway"),
     ]
   }
 }

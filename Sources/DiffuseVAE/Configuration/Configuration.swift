@@ -54,10 +54,11 @@ public struct Configuration: Equatable, Sendable {
     entries.map { $0.yaml() }.joined(separator: "\n")
   }
 
-  /// Whether a training by this is one by the other: how images are drawn matters to none.
+  /// Whether a training by this is one by the other: how images are drawn, and how often it is saved,
+  /// matters to none.
   func trains(like other: Configuration) -> Bool {
     var other = other
-    other.sampling = sampling
+    (other.sampling, other.training.checkpointSteps) = (sampling, training.checkpointSteps)
     return self == other
   }
 

@@ -243,7 +243,10 @@ public struct Training {
 
       // The checkpoint first: what follows may fail.
       let isGridDue = isGridDue(after: trainer.step, of: trainer.totalSteps)
-      if mustStop || isGridDue || clock.now - saved > .seconds(300) {
+      let isDue = configuration.training.checkpointSteps.map {
+        trainer.step.isMultiple(of: $0)
+      }
+      if mustStop || isGridDue || isDue == true || clock.now - saved > .seconds(300) {
         try checkpoint(trainer, stage)
         saved = clock.now
       }

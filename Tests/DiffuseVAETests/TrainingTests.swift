@@ -121,6 +121,33 @@ import Testing
     #expect(problem { try step(nil) }.contains("names no configuration"))
   }
 
+  @Test("A damaged checkpoint is replaced by the one before, which the next one then keeps")
+  func damage() throws {
+    try inTemporaryFolder { runs in
+      let configuration = try small()
+      let run = try Run.create(in: runs, name: "a", stem: "a", configuration)
+      let data = try Dataset(configuration.data)
+      let training = Training(run, configuration, data: data, threads: 1, logger: .silent)
+      let network = VAE(configuration.vae, pixels: 64, seed: 1)
+      let state = Weights.state(of: network, step: 3, configuration: configuration)
+      try state.write(to: run.stateFile(.vae))
+      run.keepState(.vae)
+      try File.writeAtomically([1, 2, 3], to: run.stateFile(.vae))
+      func start() throws -> Int {
+        try training.trainer(
+          VAEObjective(configuration.vae), network, .vae, on: data.training
+        ).step
+      }
+      #expect(try start() == 3)
+      #expect(try SafeTensors.read(run.stateFile(.vae)) == state)
+      run.keepState(.vae)
+      #expect(try SafeTensors.read(run.previousStateFile(.vae)) == state)
+      try File.writeAtomically([1], to: run.stateFile(.vae))
+      try File.writeAtomically([1], to: run.previousStateFile(.vae))
+      #expect(problem { try start() }.contains("safetensors"))
+    }
+  }
+
   @Test("Training lowers the loss of both stages on held-out digits")
   func learns() throws {
     var configuration = try small("training.vae.steps=1500", "training.denoiser.steps=300")

@@ -67,6 +67,14 @@ public struct Run: Sendable {
       atPath: stateFile(stage), toPath: previousStateFile(stage))
   }
 
+  /// Puts the state before a damaged one in its place.
+  func restorePreviousState(_ stage: Stage) throws {
+    guard rename(previousStateFile(stage), stateFile(stage)) == 0 else {
+      throw UserError(
+        "\(stateFile(stage)): cannot be replaced (\(String(cString: strerror(errno))))")
+    }
+  }
+
   /// Removes what a training that was killed had half written into `state/`. Only for who has the
   /// lock.
   func removeTemporaries() {

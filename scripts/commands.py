@@ -4,6 +4,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 
 def run(command):
@@ -12,6 +13,17 @@ def run(command):
     if result.returncode:
         sys.exit(result.stderr)
     return result.stdout.strip()
+
+
+def clocked(note, command):
+    """Runs a command, and adds the minutes that it takes to those kept in the file `note`."""
+    began = time.time()
+    run(command)
+    note.write_text(json.dumps(minutes(note) + (time.time() - began) / 60))
+
+
+def minutes(note):
+    return json.loads(note.read_text()) if note.exists() else 0.0
 
 
 def trained(folder, name, runs, config, settings):
@@ -36,7 +48,9 @@ def going_on(folder, name, runs, config, sharing=None, files=(), options=()):
         for file in files:
             shutil.copy(pathlib.Path(sharing) / file, path / file)
         (path / "config.yaml").write_text(config)
-    run([f"{folder}/diffusevae-train", "--resume", name, "--runs", runs, *options])
+    # On a run that is finished that takes a moment, and reads what is there.
+    clocked(path / "minutes.json",
+            [f"{folder}/diffusevae-train", "--resume", name, "--runs", runs, *options])
     return path
 
 
@@ -49,8 +63,11 @@ def evaluated(folder, run_path, out, options):
     if not report.exists() or not note.exists() or json.loads(note.read_text()) != options:
         path = pathlib.Path(run_path)
         note.unlink(missing_ok=True)
-        run([f"{folder}/diffusevae-evaluate", "--run", path.name, "--runs", str(path.parent), "--fit",
-             "--out", str(kept), *options])
+        kept.mkdir(parents=True, exist_ok=True)
+        (kept / "minutes.json").unlink(missing_ok=True)
+        clocked(kept / "minutes.json",
+                [f"{folder}/diffusevae-evaluate", "--run", path.name, "--runs", str(path.parent), "--fit",
+                 "--out", str(kept), *options])
         note.write_text(json.dumps(options))
     return json.loads(report.read_text())["rows"]
 

@@ -28,11 +28,11 @@ class Size:
             self.name = "MNIST"
             self.data, self.prior = "data: {set: mnist}\n", 200
             self.network = "denoiser: {kind: unet}\n"
-            self.training = ("training:\n  denoiser: {epochs: 6, batch: 32, rate: 2e-3, "
+            self.training = ("training:\n  denoiser: {epochs: 2, batch: 32, rate: 2e-3, "
                              "final_ratio: 0.02}\n")
-            self.count, self.steps = 10_000, "5,10,25:2500,50:2500,100:2500,1000:100"
+            self.count, self.steps = 5000, "5,10,25:1000,50:1000,100:1000,1000:100"
             self.components = [50, 100, 200, 400]
-            self.few, self.paths, self.levels, self.damaged = 10, 1000, [1, 2, 3, 4, 5], 2500
+            self.few, self.paths, self.levels, self.damaged = 10, 1000, [1, 2, 3, 4, 5], 1000
 
     def config(self, formulation, components=None, extra="", plan="two-stage"):
         return (f"{self.data}prior: {{components: {components or self.prior}}}\n"
@@ -44,14 +44,17 @@ class Reproduction:
     def __init__(self, folder, runs, out, size):
         self.folder, self.runs, self.out, self.size = folder, runs, pathlib.Path(out), size
         self.sections, self.began = [], time.time()
+        self.trainings = {}  # By the run's name: its configuration, and minutes.
         (self.out / "images").mkdir(parents=True, exist_ok=True)
 
     def trained(self, name, config, files=("vae.safetensors", "prior.safetensors", "latents.json"),
                 options=()):
         """Of the run `concat` it takes stage one, all but itself and the unconditional one."""
         files = () if name in ("concat", "none") else files
-        return commands.going_on(
+        path = commands.going_on(
             self.folder, name, self.runs, config, f"{self.runs}/concat", files, options)
+        self.trainings[name] = (config, commands.minutes(path / "minutes.json"))
+        return path
 
     def say(self, text):
         """Writes the document as far as it is: what stops here goes on there."""
@@ -69,19 +72,21 @@ class Reproduction:
     def speed(self):
         size, curves, lines = self.size, {}, []
         counts = [part.split(":")[0] for part in size.steps.split(",")]
-        lines.append("| model | sampler | " + " | ".join(f"{n} steps" for n in counts) + " |")
-        lines.append("|---|---|" + "---|" * len(counts))
+        lines.append("| model | sampler | " + " | ".join(f"{n} steps" for n in counts) + " | minutes |")
+        lines.append("|---|---|" + "---|" * (len(counts) + 1))
         for formulation, title in FORMULATIONS.items():
             run = self.trained(formulation, size.config(formulation))
             # The papers' two; and the one that needs the fewest steps, where they are few.
             for sampler, steps in [("ddim", size.steps), ("ddpm", size.steps), ("plms", size.few)]:
+                out = run / f"reproduction-{sampler}"
                 rows = commands.refined(
-                    self.folder, run, run / f"reproduction-{sampler}",
+                    self.folder, run, out,
                     ["--count", size.count, "--steps", steps, "--sampler", sampler])
                 found = {str(row["steps"]): row["scores"]["frechet"] for row in rows}
                 curves[f"{title}, {sampler}"] = [(int(n), x) for n, x in found.items()]
                 cells = " | ".join(f"{found[n]:.3f}" if n in found else "" for n in counts)
-                lines.append(f"| {title} | {sampler} | {cells} |")
+                took = commands.minutes(out / "minutes.json")
+                lines.append(f"| {title} | {sampler} | {cells} | {took:.1f} |")
         (self.out / "images/speed.svg").write_text(plot(curves))
         few = [dict(curves[f"{title}, {sampler}"])[size.few] for sampler in ["ddim", "plms"]
                for title in ["unconditional", "Formulation 1"]]
@@ -133,8 +138,8 @@ class Reproduction:
         size, run = self.size, pathlib.Path(self.runs) / "concat"
         rows = commands.evaluated(
             self.folder, run, run / "reproduction-paths",
-            ["--stage", "refined", "--steps", f"{size.few}:100", "--paths", size.paths, "--edits", "1",
-             "1.5", "2"])
+            ["--stage", "refined", "--steps", f"{size.few}:100", "--paths", size.paths, "--edits", "0.75",
+             "1", "1.25"])
         lines = [f"| {row['images']} | {row['scores']['labels']:.3f} | {row['moved']:.3f} | "
                  + (f"{row['code']:.3f}" if row.get("code") is not None else "") + " |"
                  for row in rows if row["images"].startswith(("paths", "moved"))]
@@ -146,8 +151,8 @@ class Reproduction:
     def robustness(self):
         size = self.size
         plain = pathlib.Path(self.runs) / "concat"
-        noised = self.trained("noised", size.config("concat", extra=", condition_noise: 0.4"))
-        lines = []
+        noised = self.trained("noised", size.config("concat", extra=", condition_noise: 0.6"))
+        lines, all_damages = [], {level: [] for level in size.levels}
         for kind in KINDS:
             for level in size.levels:
                 damages = []
@@ -159,12 +164,26 @@ class Reproduction:
                         return rows[0]["scores"]["frechet"]
                     damage = distance(f"{kind}-{level}", "--corrupt", f"{kind}:{level}")
                     damages.append(damage - distance("clean"))
-                share = 1 - damages[1] / damages[0]
-                lines.append(f"| {kind} | {level} | {damages[0]:.3f} | {damages[1]:.3f} | {share:.0%} |")
+                all_damages[level].append(damages)
+                lines.append(damaged_line(kind, level, damages))
+        # A kind that does much damage counts more in these.
+        for level, found in all_damages.items():
+            means = [sum(column) / len(KINDS) for column in zip(*found)]
+            lines.append(damaged_line("mean of the five", level, means))
         self.say("## Damaged x̂0\n\nHow much farther images are when x̂0 is damaged before it is refined: of "
-                 "the model as it is, and of one trained with `condition_noise: 0.4`.\n\n"
+                 "the model as it is, and of one trained with `condition_noise: 0.6`.\n\n"
                  "| damage | level | as it is | trained on noise | less |\n|---|---|---|---|---|\n"
                  + "\n".join(lines) + "\n")
+
+    def runs_table(self):
+        base = self.size.config("concat").splitlines()
+        lines = []
+        for name, (config, minutes) in self.trainings.items():
+            other = "; ".join(line.strip() for line in config.splitlines() if line not in base)
+            lines.append(f"| `{name}` | {f'`{other}`' if other else ''} | {minutes:.1f} |")
+        self.say("## Runs\n\nWhat stands in a run's configuration in place of a line above, and the minutes "
+                 "that its training took; all but `concat`, `none`, `joint` and `alternating` have stage one "
+                 "of `concat`.\n\n| run | other | minutes |\n|---|---|---|\n" + "\n".join(lines) + "\n")
 
     def together(self):
         size, lines = self.size, []
@@ -183,6 +202,11 @@ class Reproduction:
                  "Fréchet distances of the VAE's reconstructions, of its own images, and of refined ones in "
                  f"{size.few} steps.\n\n| plan | reconstructions | VAE alone | refined |\n"
                  "|---|---|---|---|\n" + "\n".join(lines) + "\n")
+
+
+def damaged_line(kind, level, damages):
+    share = 1 - damages[1] / damages[0]
+    return f"| {kind} | {level} | {damages[0]:.3f} | {damages[1]:.3f} | {share:.0%} |"
 
 
 def plot(curves):
@@ -232,7 +256,8 @@ def main():
              f"{' --short' if length == 'short' else ''}` on {datetime.date.today()}; seed 0. Every run is "
              f"of this configuration, with its `formulation` and what a section says:\n\n```yaml\n"
              f"{size.config('concat')}```\n")
-    for part in [work.speed, work.prior, work.pictures, work.paths, work.robustness, work.together]:
+    for part in [work.speed, work.prior, work.pictures, work.paths, work.robustness, work.together,
+                 work.runs_table]:
         part()
     work.say(f"{(time.time() - work.began) / 60:.0f} minutes, less what had been measured before.")
 

@@ -81,19 +81,21 @@ let package = Package(
     .target(
       name: "Evaluation",
       dependencies: ["DiffuseVAE", "Neural", "Diffusion", "Formats", numerics, logging]),
-    .target(name: "SamplingArguments", dependencies: ["DiffuseVAE", "Diffusion", arguments]),
+    .target(
+      name: "CommandSupport", dependencies: ["DiffuseVAE", "Diffusion", "Formats", arguments]),
     .target(name: "CAllocations"),
     .executableTarget(
       name: "diffusevae-benchmark",
       dependencies: ["DiffuseVAE", "Neural", "Formats", "CAllocations", arguments]),
-    .executableTarget(name: "diffusevae-train", dependencies: ["DiffuseVAE", arguments]),
+    .executableTarget(
+      name: "diffusevae-train", dependencies: ["DiffuseVAE", "CommandSupport", arguments]),
     .executableTarget(
       name: "diffusevae-sample",
-      dependencies: ["DiffuseVAE", "Formats", "Neural", "SamplingArguments", arguments]),
+      dependencies: ["DiffuseVAE", "Formats", "Neural", "CommandSupport", arguments]),
     .executableTarget(
-      name: "interpolate", dependencies: ["DiffuseVAE", "SamplingArguments", arguments]),
+      name: "interpolate", dependencies: ["DiffuseVAE", "CommandSupport", arguments]),
     .executableTarget(
-      name: "diffusevae-evaluate", dependencies: ["Evaluation", "SamplingArguments", arguments]),
+      name: "diffusevae-evaluate", dependencies: ["Evaluation", "CommandSupport", arguments]),
     .testTarget(name: "NeuralTests", dependencies: ["Neural", numerics]),
     .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "CImage"]),

@@ -6,12 +6,12 @@
   import Darwin
 #endif
 
-/// Whole files, in and out. What the system says about a failure is in the error.
+/// Whole files, in and out.
 public enum File {
   /// All bytes of the regular file at `path`.
   ///
-  /// Throws `FormatError` if it cannot be read, is a folder, a pipe or a device, or is larger than
-  /// `limit` bytes: unless given, than the machine's memory.
+  /// Throws ``FileError`` if it cannot be read; ``FormatError`` if it is a folder, a pipe or a device, or
+  /// is larger than `limit` bytes: unless given, than the machine's memory.
   public static func read(_ path: String, limit: Int = physicalMemory) throws -> [UInt8] {
     try read(path, limit: limit) { size, bytes in try bytes(0..<size) }
   }
@@ -24,11 +24,11 @@ public enum File {
   ) throws -> Result {
     // Non-blocking, or opening a pipe that nobody writes to would wait forever.
     let file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-    guard file >= 0 else { throw failure("read", path) }
+    guard file >= 0 else { throw FileError(file: path, problem: "cannot be read") }
     defer { close(file) }
 
     var status = stat()
-    guard fstat(file, &status) == 0 else { throw failure("read", path) }
+    guard fstat(file, &status) == 0 else { throw FileError(file: path, problem: "cannot be read") }
     guard status.st_mode & S_IFMT == S_IFREG else {
       let kind = status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "no regular file"
       throw FormatError(file: path, problem: "cannot be read: it is \(kind)")
@@ -43,7 +43,7 @@ public enum File {
         while count < part.count, let base = buffer.baseAddress {
           let read = pread(file, base + count, part.count - count, off_t(part.lowerBound + count))
           if read < 0, errno == EINTR { continue }
-          guard read >= 0 else { throw failure("read", path) }
+          guard read >= 0 else { throw FileError(file: path, problem: "cannot be read") }
           if read == 0 { break }
           count += read
         }
@@ -55,7 +55,7 @@ public enum File {
   /// disk; after an error, or if power fails on the way, what stood there before stands there
   /// still. A symbolic link at `path` is replaced, not followed.
   ///
-  /// Throws `FormatError` if that cannot be done, e.g. because the folder does not exist or a
+  /// Throws ``FileError`` if that cannot be done, e.g. because the folder does not exist or a
   /// folder has the name.
   public static func writeAtomically(_ bytes: [UInt8], to path: String) throws {
     try writeAtomically(parts: CollectionOfOne(bytes), to: path)
@@ -68,13 +68,13 @@ public enum File {
       throw FormatError(file: path, problem: "cannot be written: it does not name a file")
     }
     let folder = open(folderPath, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard folder >= 0 else { throw failure("written", path) }
+    guard folder >= 0 else { throw FileError(file: path, problem: "cannot be written") }
     defer { close(folder) }
 
     // The temporary is in the same folder, hence on the same disk, where renaming is one step.
     let temporary = ".\(name).\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"
     let file = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    guard file >= 0 else { throw failure("written", path) }
+    guard file >= 0 else { throw FileError(file: path, problem: "cannot be written") }
     var renamed = false
     defer {
       close(file)
@@ -87,29 +87,35 @@ public enum File {
         while count < buffer.count, let base = buffer.baseAddress {
           let written = write(file, base + count, buffer.count - count)
           if written < 0, errno == EINTR { continue }
-          guard written >= 0 else { throw failure("written", path) }
+          guard written >= 0 else { throw FileError(file: path, problem: "cannot be written") }
           count += written
         }
       }
     }
     guard fsync(file) == 0, renameat(folder, temporary, folder, name) == 0 else {
-      throw failure("written", path)
+      throw FileError(file: path, problem: "cannot be written")
     }
     renamed = true
     // Some file systems cannot sync a folder and answer EINVAL; there is nothing more to do there.
-    guard fsync(folder) == 0 || errno == EINVAL else { throw failure("synced", path) }
+    guard fsync(folder) == 0 || errno == EINVAL else {
+      throw FileError(file: path, problem: "cannot be synced")
+    }
   }
 
   /// Gives a folder, which must be on the same disk, the name `path`, where there is none or an empty
   /// one: after a return that is on the disk.
   ///
-  /// Throws `FormatError` if that cannot be done.
+  /// Throws ``FileError`` if that cannot be done.
   public static func move(folder: String, to path: String) throws {
-    guard rename(folder, path) == 0 else { throw failure("written", path) }
+    guard rename(folder, path) == 0 else {
+      throw FileError(file: path, problem: "cannot be written")
+    }
     let above = open(split(path).folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard above >= 0 else { throw failure("synced", path) }
+    guard above >= 0 else { throw FileError(file: path, problem: "cannot be synced") }
     defer { close(above) }
-    guard fsync(above) == 0 || errno == EINVAL else { throw failure("synced", path) }
+    guard fsync(above) == 0 || errno == EINVAL else {
+      throw FileError(file: path, problem: "cannot be synced")
+    }
   }
 
   /// Bytes of the machine's memory.
@@ -124,10 +130,5 @@ public enum File {
     guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return (".", path) }
     let folder = slash == path.startIndex ? "/" : path[..<slash]
     return (String(folder), String(path[path.utf8.index(after: slash)...]))
-  }
-
-  /// The error for what the system has just refused, to be made before anything resets `errno`.
-  private static func failure(_ verb: String, _ path: String) -> FormatError {
-    FormatError(file: path, problem: "cannot be \(verb): \(String(cString: strerror(errno)))")
   }
 }

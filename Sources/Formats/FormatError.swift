@@ -1,4 +1,4 @@
-/// A file that cannot be read, written or understood: which one, and why, in one sentence.
+/// A file that cannot be understood, or made: which one, and why, in one sentence.
 public struct FormatError: Error, CustomStringConvertible, Equatable {
   public let file: String
   public let problem: String

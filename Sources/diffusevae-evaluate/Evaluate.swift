@@ -1,10 +1,10 @@
 import ArgumentParser
+import CommandSupport
 import DiffuseVAE
 import Evaluation
-import SamplingArguments
 
 @main
-struct Evaluate: ParsableCommand {
+struct Evaluate: Command {
   static let configuration = CommandConfiguration(
     commandName: "diffusevae-evaluate",
     abstract: "Measures how far generated images are from the training images.",

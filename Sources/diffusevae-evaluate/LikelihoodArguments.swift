@@ -1,7 +1,7 @@
 import ArgumentParser
+import CommandSupport
 import DiffuseVAE
 import Evaluation
-import SamplingArguments
 
 /// The options of likelihoods.
 struct LikelihoodArguments: ParsableArguments {

@@ -1,7 +1,7 @@
 import ArgumentParser
+import CommandSupport
 import DiffuseVAE
 import Neural
-import SamplingArguments
 
 /// The options for what is changed of that which images are made of.
 struct ChangeArguments: ParsableArguments {

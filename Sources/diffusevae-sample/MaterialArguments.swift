@@ -1,8 +1,8 @@
 import ArgumentParser
+import CommandSupport
 import DiffuseVAE
 import Formats
 import Neural
-import SamplingArguments
 
 /// The options for what images are made of, where that is not drawn.
 struct MaterialArguments: ParsableArguments {

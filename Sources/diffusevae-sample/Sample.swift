@@ -1,9 +1,9 @@
 import ArgumentParser
+import CommandSupport
 import DiffuseVAE
-import SamplingArguments
 
 @main
-struct Sample: ParsableCommand {
+struct Sample: Command {
   static let configuration = CommandConfiguration(
     commandName: "diffusevae-sample",
     abstract: "Draws images from a trained DiffuseVAE.",

@@ -1,8 +1,9 @@
 import ArgumentParser
+import CommandSupport
 import DiffuseVAE
 
 @main
-struct Train: ParsableCommand {
+struct Train: Command {
   static let configuration = CommandConfiguration(
     commandName: "diffusevae-train",
     abstract:

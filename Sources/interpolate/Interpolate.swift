@@ -1,6 +1,6 @@
 import ArgumentParser
+import CommandSupport
 import DiffuseVAE
-import SamplingArguments
 
 extension InterpolationSpace: ExpressibleByArgument {}
 extension InterpolationMode: ExpressibleByArgument {}
@@ -9,7 +9,7 @@ extension Anchor: ExpressibleByArgument {
 }
 
 @main
-struct Interpolate: ParsableCommand {
+struct Interpolate: Command {
   static let configuration = CommandConfiguration(
     commandName: "interpolate",
     abstract: "Walks from image to image, through the VAE's z or the diffusion's x_T.",

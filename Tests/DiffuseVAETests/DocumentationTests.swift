@@ -31,7 +31,8 @@ import Testing
 
   @Test("Files, settings, options and tests that articles name are there")
   func names() throws {
-    let commands = try sources(/^(diffusevae-|interpolate|Sampling).*\.swift$/).map(text).joined()
+    let commands = try sources(/^(diffusevae-|interpolate|CommandSupport).*\.swift$/).map(text)
+      .joined()
     for article in try articles() {
       for row in try rows(of: article) {
         try #require(row.count == 5 && !row[2].isEmpty && !row[4].isEmpty, "\(article): \(row)")

@@ -44,9 +44,10 @@ import Testing
     let objective = DiffusionObjective<MLPDenoiser>(
       process: try DiffusionProcess(configuration.diffusion),
       vae: configuration.hasVAE ? vae : nil)
-    let errors = worstGradientError(objective, network, slice())
+    // Of less, the loss's rounding is the most of the error, by `score` above all.
+    let errors = worstGradientError(objective, network, slice(), step: 2e-2)
     #expect(errors.count == 4 + 2 + 2 * 6 + 2)
-    for (name, error) in errors { #expect(error < 3e-3, "\(name)") }
+    for (name, error) in errors { #expect(error < 2e-3, "\(name)") }
   }
 
   @Test("The reference networks have the sizes that are published for them")

@@ -121,9 +121,10 @@ import Testing
       #expect(report.rows.count == 1)
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == before)
       try File.writeAtomically([], to: folder + "/file")
-      expectUserError("\(folder)/file: the folder cannot be made") {
+      let error = #expect(throws: FileError.self) {
         try report.add(row("x"), data.training, in: folder + "/file")
       }
+      #expect(error?.description == "\(folder)/file: the folder cannot be made: File exists")
     }
   }
 

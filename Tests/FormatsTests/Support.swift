@@ -4,12 +4,14 @@ import Testing
 
 @testable import Formats
 
-/// The message of the `FormatError` that `body` throws, "" if it throws none or another one.
+/// The message of the `FormatError` or `FileError` that `body` throws, "" if it throws none or another one.
 func problem<T>(_ body: () throws -> T) -> String {
   do {
     _ = try body()
     return ""
   } catch let error as FormatError {
+    return error.description
+  } catch let error as FileError {
     return error.description
   } catch {
     return ""

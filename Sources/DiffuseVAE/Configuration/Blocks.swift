@@ -280,6 +280,18 @@ public struct TrainingSettings: Equatable, Sendable {
 
   public var plan = Plan.twoStage
 
+  /// What follows a loss, or a gradient, that is not finite.
+  public enum Remedy: String, CaseIterable, Sendable {
+    /// The end, with a checkpoint of the weights before.
+    case stop
+    /// The next batch.
+    case skip
+    /// The next batch, with the weights of the last checkpoint.
+    case rollback
+  }
+
+  public var onNonfinite = Remedy.stop
+
   /// The first stage.
   public var vae = StageSettings(rate: 2e-3, finalRatio: 0.02)
 
@@ -328,6 +340,11 @@ extension TrainingSettings: SettingsBlock {
       Field(
         "checkpoint_steps", \.checkpointSteps, .optional(.integer(in: 1...1_000_000_000)),
         "updates from one checkpoint to the next, at most; there is one every five minutes anyway"),
+      Field(
+        "on_nonfinite", \.onNonfinite, .choice,
+        "what follows a loss or gradient that is not finite: the end, with a checkpoint; or the next batch, "
+          + "with the weights as they were, or with those of the last checkpoint; ten in a row are the end"
+      ),
     ]
   }
 }

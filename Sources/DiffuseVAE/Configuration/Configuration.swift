@@ -25,17 +25,21 @@ public struct Configuration: Equatable, Sendable {
   /// Reads a YAML file, then changes what `overrides`, such as `vae.latent=16`, say.
   ///
   /// Finds all problems of both before it throws.
+  ///
+  /// - Throws: ``ConfigurationError``, or `FileError`.
   public init(
     file path: String, overriding overrides: [String] = []
-  ) throws(ConfigurationError) {
+  ) throws {
     var findings = Findings()
     let source = Place(source: 0, name: path)
     var bytes: [UInt8] = []
     do {
       // A little more than is allowed, so that the reader notices.
       bytes = try File.read(path, limit: 4 * YAMLReader.largestSize)
-    } catch {
-      findings.report((error as? FormatError)?.problem ?? "cannot be read", at: source, about: "")
+    } catch let error as FileError where error.isMistake {
+      findings.report(error.sentence, at: source, about: "")
+    } catch let error as FormatError {
+      findings.report(error.problem, at: source, about: "")
     }
     try self.init(bytes, at: source, overriding: overrides, &findings)
   }
@@ -54,11 +58,13 @@ public struct Configuration: Equatable, Sendable {
     entries.map { $0.yaml() }.joined(separator: "\n")
   }
 
-  /// Whether a training by this is one by the other: how images are drawn, and how often it is saved,
-  /// matters to none.
+  /// Whether a training by this is one by the other: how images are drawn, how often it is saved, and what
+  /// follows where it cannot go on, matters to none.
   func trains(like other: Configuration) -> Bool {
     var other = other
-    (other.sampling, other.training.checkpointSteps) = (sampling, training.checkpointSteps)
+    other.sampling = sampling
+    other.training.checkpointSteps = training.checkpointSteps
+    other.training.onNonfinite = training.onNonfinite
     return self == other
   }
 

@@ -89,7 +89,7 @@ extension ByteImages {
       return try FileManager.default.contentsOfDirectory(atPath: folder)
         .filter { !$0.hasPrefix(".") }.sorted()
     } catch {
-      throw UserError("\(folder): the folder cannot be read (\(error.reason))")
+      throw FileError(file: folder, problem: "the folder cannot be read", error)
     }
   }
 }

@@ -20,12 +20,12 @@ struct Metrics {
     }
     try File.writeAtomically(kept.flatMap { $0 + [newline] }, to: path)
     guard let handle = FileHandle(forWritingAtPath: path) else {
-      throw FormatError(file: path, problem: "cannot be written")
+      throw FileError(file: path, problem: "cannot be written")
     }
     do {
       try handle.seekToEnd()
     } catch {
-      throw FormatError(file: path, problem: "cannot be written: \(error.reason)")
+      throw FileError(file: path, problem: "cannot be written", error)
     }
     self.handle = handle
   }
@@ -39,7 +39,7 @@ struct Metrics {
       let line = try JSONSerialization.data(withJSONObject: entry, options: [.sortedKeys])
       try handle.write(contentsOf: line + Data("\n".utf8))
     } catch {
-      throw FormatError(file: path, problem: "cannot be written: \(error.reason)")
+      throw FileError(file: path, problem: "cannot be written", error)
     }
   }
 }

@@ -50,11 +50,7 @@ public struct Run: Sendable {
   /// A finished stage needs no state any more.
   func removeState(_ stage: Stage) throws {
     for path in [stateFile(stage), previousStateFile(stage)] where has(path) {
-      do {
-        try FileManager.default.removeItem(atPath: path)
-      } catch {
-        throw UserError("\(path): cannot be removed (\(error.reason))")
-      }
+      guard unlink(path) == 0 else { throw FileError(file: path, problem: "cannot be removed") }
     }
   }
 
@@ -70,8 +66,7 @@ public struct Run: Sendable {
   /// Puts the state before a damaged one in its place.
   func restorePreviousState(_ stage: Stage) throws {
     guard rename(previousStateFile(stage), stateFile(stage)) == 0 else {
-      throw UserError(
-        "\(stateFile(stage)): cannot be replaced (\(String(cString: strerror(errno))))")
+      throw FileError(file: stateFile(stage), problem: "cannot be replaced")
     }
   }
 
@@ -113,8 +108,7 @@ public struct Run: Sendable {
     // mkdir itself says whether the name was free: another process may be looking for one, too.
     while mkdir(run.folder, 0o777) != 0 {
       guard errno == EEXIST else {
-        throw UserError(
-          "\(run.folder): the folder cannot be made (\(String(cString: strerror(errno))))")
+        throw FileError(file: run.folder, problem: "the folder cannot be made")
       }
       guard name == nil else {
         let hint =
@@ -212,14 +206,5 @@ public enum Stage: String, Sendable, CaseIterable {
       case .consistency: 3
       }
     return seed &+ number &* 0x9E37_79B9_7F4A_7C15
-  }
-}
-
-extension Error {
-  /// The system's own words for what went wrong, without Foundation's wrapping.
-  package var reason: String {
-    let error = self as NSError
-    let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError
-    return (underlying ?? error).localizedDescription
   }
 }

@@ -1,3 +1,5 @@
+import Formats
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
@@ -14,17 +16,17 @@ final class RunLock {
     let path = run.folder + "/state/lock"
     file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard file >= 0 else {
-      throw UserError("\(path): cannot be opened: \(String(cString: strerror(errno)))")
+      throw FileError(file: path, problem: "cannot be opened")
     }
     var answer: Int32
     repeat { answer = flock(file, LOCK_EX | LOCK_NB) } while answer != 0 && errno == EINTR
     guard answer == 0 else {
       let reason = errno
       close(file)
-      throw UserError(
-        reason == EWOULDBLOCK
-          ? "\(run.folder): another diffusevae-train is at work on this run"
-          : "\(path): cannot be locked: \(String(cString: strerror(reason)))")
+      guard reason == EWOULDBLOCK else {
+        throw FileError(file: path, problem: "cannot be locked", code: reason)
+      }
+      throw UserError("\(run.folder): another diffusevae-train is at work on this run")
     }
   }
 

@@ -89,14 +89,13 @@ package struct Trainer<Goal: Objective> {
 
   /// Makes one update.
   ///
-  /// - Throws: ``UserError`` when the loss or the gradient is not finite; the network is then as
+  /// - Throws: ``Divergence`` when the loss or the gradient is not finite; the network is then as
   ///   it was.
   package mutating func advance() throws -> Report {
-    let (terms, gradients, losses) = try differentiate(nextBatch())
-    func diverged(_ what: String) -> UserError {
-      UserError(
-        "training diverged at step \(step): \(what). A new run with a lower rate, or a smaller clip, may do better."
-      )
+    let batch = nextBatch()
+    let (terms, gradients, losses) = try differentiate(batch)
+    func diverged(_ what: String) -> Divergence {
+      Divergence(step: step, what: what, examples: batch)
     }
     guard terms.allSatisfy(\.isFinite) else { throw diverged("the loss is \(terms[0])") }
     let rate = settings.rate(at: step, of: totalSteps)
@@ -109,6 +108,15 @@ package struct Trainer<Goal: Objective> {
     objective.learn(losses)
     self.step += 1
     return Report(terms: terms, rate: rate, norm: norm)
+  }
+
+  /// Leaves out an update.
+  mutating func skip() { step += 1 }
+
+  /// Takes another network, and what the objective had learnt with it.
+  mutating func restore(_ network: Goal.Network, _ memory: Matrix?) {
+    self.network = network
+    objective.memory = memory
   }
 
   /// The loss's terms for the examples of these numbers, the gradients that each lane finds, and what

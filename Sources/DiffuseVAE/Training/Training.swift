@@ -8,7 +8,7 @@ public struct Training {
   public let run: Run
   let configuration: Configuration
   let data: Dataset
-  private let fingerprint: String
+  let fingerprint: String
   let threads: Int
   let logger: Logger
   /// When to stop after a step and write a checkpoint, as when interrupted.
@@ -163,52 +163,6 @@ public struct Training {
     }
   }
 
-  /// The trainer of a stage, at its last checkpoint if there is one. It takes the network, lest the
-  /// first weights stay in memory.
-  func trainer<Goal: Objective>(
-    _ objective: Goal, _ network: consuming Goal.Network, _ stage: Stage,
-    on examples: some Examples
-  ) throws -> Trainer<Goal> {
-    var (objective, step) = (objective, 0)
-    if let (path, file) = try state(of: stage) {
-      try check(trainedOn: [file.metadata[Model.fingerprintKey]].compactMap { $0 }, path)
-      step = try Weights.decodeState(
-        file, into: &network, &objective.memory, configuration: configuration,
-        path: path)
-      logger.info("\(configuration.title(of: stage)): going on from step \(step)")
-    }
-    let trainer = try Trainer(
-      objective, network, examples: examples, settings: configuration.settings(of: stage),
-      lanes: configuration.training.lanes, seed: stage.seed(configuration.training.seed),
-      threads: threads, step: step)
-    guard step <= trainer.totalSteps else {
-      throw FormatError(
-        file: run.stateFile(stage),
-        problem: "is of step \(step), past the last one, \(trainer.totalSteps)")
-    }
-    return trainer
-  }
-
-  /// The last checkpoint of a stage; where that is damaged, the one before.
-  private func state(of stage: Stage) throws -> (path: String, file: SafeTensors)? {
-    var damage: FormatError?
-    for path in [run.stateFile(stage), run.previousStateFile(stage)] where run.has(path) {
-      do {
-        let file = try SafeTensors.read(path)
-        if let damage {
-          logger.warning("\(damage); going on from the checkpoint before it")
-          // Else the next checkpoint would be kept beside the damaged one, in place of this.
-          try run.restorePreviousState(stage)
-        }
-        return (path, file)
-      } catch let error as FormatError {
-        damage = damage ?? error
-      }
-    }
-    if let damage { throw damage }
-    return nil
-  }
-
   /// The life of one stage: updates, and on the way a log, checkpoints and grids.
   ///
   /// - Parameters:
@@ -225,12 +179,36 @@ public struct Training {
     var log = try StageLog(run, stage, trainer, title: configuration.title(of: stage))
     let clock = ContinuousClock()
     var saved = clock.now
+    var failures = 0  // In a row.
+    let policy = configuration.training.onNonfinite
+    if policy == .rollback, trainer.step == 0 { try checkpoint(trainer, stage) }
     while !trainer.isFinished {
+      let isGridDue = isGridDue(after: trainer.step + 1, of: trainer.totalSteps)
       do {
         let report = try trainer.advance()
         try log.record(
           report.terms, norm: report.norm, rate: report.rate, step: trainer.step,
           epoch: trainer.epoch)
+        // Before what may fail.
+        let isDue = configuration.training.checkpointSteps.map {
+          trainer.step.isMultiple(of: $0)
+        }
+        if mustStop || isGridDue || isDue == true || clock.now - saved > .seconds(300) {
+          try checkpoint(trainer, stage)
+          saved = clock.now
+        }
+        failures = 0
+      } catch let divergence as Divergence
+        where failures < 10 && (policy == .rollback || policy == .skip && !divergence.isOfWeights)
+      {
+        failures += 1
+        log.pause()
+        logger.warning("\(configuration.title(of: stage)): \(divergence); \(policy)")
+        if policy == .rollback { try rollBack(&trainer, stage) }
+        if !divergence.isOfWeights { trainer.skip() }
+      } catch let divergence as Divergence where divergence.isOfWeights {
+        log.pause()
+        throw divergence.error
       } catch {
         // The weights are those after the last step that did not fail.
         log.pause()
@@ -240,17 +218,7 @@ public struct Training {
           logger.warning(
             "\(configuration.title(of: stage)): step \(trainer.step) is lost: \(error)")
         }
-        throw error
-      }
-
-      // The checkpoint first: what follows may fail.
-      let isGridDue = isGridDue(after: trainer.step, of: trainer.totalSteps)
-      let isDue = configuration.training.checkpointSteps.map {
-        trainer.step.isMultiple(of: $0)
-      }
-      if mustStop || isGridDue || isDue == true || clock.now - saved > .seconds(300) {
-        try checkpoint(trainer, stage)
-        saved = clock.now
+        throw (error as? Divergence)?.error ?? error
       }
       if isGridDue {
         if let test {
@@ -291,17 +259,6 @@ public struct Training {
     try check(trainedOn: model.fingerprints, run.folder)
   }
 
-  /// - Parameter fingerprints: none where an older version has trained.
-  private func check(trainedOn fingerprints: [String], _ path: String) throws {
-    guard fingerprints.allSatisfy({ $0 == fingerprint }) else {
-      throw UserError(
-        """
-        \(path): was trained on other images than those of \(data.name) now: put those \
-        back, or train a new run
-        """)
-    }
-  }
-
   /// What the file of a stage says of it.
   func metadata(_ stage: Stage) -> [String: String] {
     var metadata = [
@@ -310,21 +267,6 @@ public struct Training {
     ]
     if stage == .consistency { metadata[Model.answerKey] = Model.answer }
     return metadata
-  }
-
-  private func checkpoint(_ trainer: Trainer<some Objective>, _ stage: Stage) throws {
-    var state = Weights.state(
-      of: trainer.network, memory: trainer.objective.memory, step: trainer.step,
-      configuration: configuration)
-    state.metadata[Model.fingerprintKey] = fingerprint
-    // Losses and gradients were finite; a rate too high can still lead out of the numbers.
-    guard state.tensors.values.allSatisfy({ $0.elements.allSatisfy(\.isFinite) }) else {
-      throw UserError(
-        "\(configuration.title(of: stage)): after step \(trainer.step) weights are not finite; the "
-          + "checkpoint before is kept")
-    }
-    run.keepState(stage)
-    try state.write(to: run.stateFile(stage))
   }
 
   /// Writes the stage's weights, says what it came to, and drops its state.
@@ -354,8 +296,9 @@ public struct Training {
     for (part, network) in parts {
       var metadata = metadata(part)
       metadata["step"] = String(trainer.step)
-      try Weights.file(of: network, part == .vae ? [:] : constants, metadata: metadata)
-        .write(to: run.weightsFile(part))
+      let file = Weights.file(of: network, part == .vae ? [:] : constants, metadata: metadata)
+      try check(finite: file, step: trainer.step)
+      try file.write(to: run.weightsFile(part))
     }
     try run.removeState(stage)
   }

@@ -4,18 +4,13 @@ import Neural
 
 /// What one needs to know of a machine to understand a report of what went wrong, or slow, on it.
 public struct Diagnosis: CustomStringConvertible {
-  private var facts: [(name: String, value: String)] = []
-  private var warnings: [String] = []
+  private(set) var facts: [(name: String, value: String)] = []
+  private(set) var warnings: [String] = []
 
   /// - Parameter folder: where runs are, or are to be.
   public init(folder: String) {
-    // Files of the system have no size: they are read to their end.
-    func read(_ path: String) -> String {
-      let bytes = try? FileHandle(forReadingAtPath: path)?.readToEnd()
-      return String(decoding: bytes ?? Data(), as: UTF8.self)
-    }
     let environment = ProcessInfo.processInfo.environment
-    let processor = read("/proc/cpuinfo")
+    let processor = MachineMemory.text("/proc/cpuinfo")
     facts.append(("system", ProcessInfo.processInfo.operatingSystemVersionString))
     let model = Self.value(of: "model name", in: processor)
     facts.append(("processor", "\(model ?? "unknown"), \(Session.cores) cores"))
@@ -39,13 +34,13 @@ public struct Diagnosis: CustomStringConvertible {
       guard let value = environment[name] else { continue }
       warnings.append("\(name)=\(value) is set: products may be slower than without")
     }
-    let libraries = Self.productLibraries(in: read("/proc/self/maps"))
+    let libraries = Self.productLibraries(in: MachineMemory.text("/proc/self/maps"))
     facts.append(("libraries", libraries.joined(separator: ", ")))
     // OpenBLAS has wrappers of other names beside it. LAPACK is no matter: it calls what is there.
     for other in libraries where !other.contains("openblas") && !other.contains("/liblapack") {
       warnings.append("\(other) is in the process beside OpenBLAS: which one computes is chance")
     }
-    let available = Self.value(of: "MemAvailable", in: read("/proc/meminfo"))
+    let available = Self.value(of: "MemAvailable", in: MachineMemory.text("/proc/meminfo"))
       .flatMap { $0.split(separator: " ").first }.flatMap { Int($0) }
     facts.append(
       (
@@ -53,7 +48,7 @@ public struct Diagnosis: CustomStringConvertible {
         "\(File.physicalMemory.asMemory)"
           + (available.map { ", \(($0 << 10).asMemory) available" } ?? "")
       ))
-    if let limit = Int(read("/sys/fs/cgroup/memory.max").trimmingCharacters(in: .newlines)) {
+    if let limit = MachineMemory.groupLimit {
       facts.append(("control group", "at most \(limit.asMemory)"))
     }
     let place = FileManager.default.fileExists(atPath: folder) ? folder : "."

@@ -88,6 +88,9 @@ enum Elementary {
     1 / (1 + exp(clamped: -clamped(x)))
   }
 
+  /// (eˣ - e⁻ˣ)/(eˣ + e⁻ˣ), to an absolute error of the last digit of 1.
+  @inline(__always) static func tanh(_ x: Float) -> Float { 2 * sigmoid(2 * x) - 1 }
+
   /// ln(1 + eˣ)
   @inline(__always) static func softplus(_ x: Float) -> Float {
     max(x, 0) + log(1 + exp(-abs(x)))

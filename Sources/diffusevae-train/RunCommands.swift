@@ -29,6 +29,23 @@ struct Compare: ParsableCommand {
   }
 }
 
+/// `diffusevae-train report RUN`
+struct Report: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Writes a run's report.html, and what it is of, anew: after an evaluation, say.")
+
+  @Argument(help: "A run, by name or folder; the newest complete one if not given.")
+  var name: String?
+
+  @ParentCommand var train: Train
+
+  func run() throws {
+    let run = try Run.toSample(name, in: train.runs)
+    try run.summarise()
+    try Session.show(run.reportFile)
+  }
+}
+
 /// `diffusevae-train doctor`
 struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(

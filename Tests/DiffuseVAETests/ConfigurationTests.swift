@@ -182,6 +182,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
 
         vae:
           hidden: [1024, 1024]
+          activation: silu
           latent: 32
           likelihood: bernoulli
           beta: 1
@@ -245,6 +246,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
             warmup: 100
             final_ratio: 0.02
             weight_decay: 0
+            epsilon: 1e-08
             clip: null
             ema: 0.999
           prior:
@@ -255,6 +257,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
             warmup: 100
             final_ratio: 0.02
             weight_decay: 0
+            epsilon: 1e-08
             clip: 1
             ema: 0.999
           denoiser:
@@ -265,6 +268,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
             warmup: 100
             final_ratio: 0.1
             weight_decay: 0
+            epsilon: 1e-08
             clip: 1
             ema: 0.999
           consistency:
@@ -275,6 +279,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
             warmup: 100
             final_ratio: 0.1
             weight_decay: 0
+            epsilon: 1e-08
             clip: 1
             ema: 0.999
           lanes: 2

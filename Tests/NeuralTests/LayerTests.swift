@@ -11,6 +11,9 @@ import Testing
     check("LayerNorm", LayerNorm(), normal(6, 9, seed: 4))
     source = ParameterSource(seed: 2)
     check("MLP", MLP([7, 11, 8, 5], &source).randomised(0.4), normal(6, 7, seed: 5))
+    check(
+      "MLP of tanh", MLP([7, 11, 8, 5], &source, activation: .tanh).randomised(0.4),
+      normal(6, 7, seed: 5))
     let map = MapShape(height: 5, width: 4)
     for stride in 1...2 {
       source = ParameterSource(seed: 3)

@@ -230,6 +230,10 @@ public struct StageSettings: Equatable, Sendable {
   /// Decoupled weight decay of AdamW: In 0...1.
   public var weightDecay = 0.0
 
+  /// ε of AdamW, added to the root of a gradient's second moment: In 1e-12...1. The larger it is, the less
+  /// are small gradients blown up.
+  public var epsilon = 1e-8
+
   /// Largest global norm of the gradient, above which it is scaled down: In 1e-6...1e6; nil is off.
   public var clip: Double?
 
@@ -256,6 +260,9 @@ extension StageSettings: SettingsBlock {
         "rate at the end of the cosine decay, as a fraction of the peak; 1 is constant"),
       Field(
         "weight_decay", \.weightDecay, .number(in: 0...1), "decoupled weight decay of AdamW"),
+      Field(
+        "epsilon", \.epsilon, .number(in: 1e-12...1),
+        "ε of AdamW, added to the root of the gradient's mean square: what is less is not blown up"),
       Field(
         "clip", \.clip, .optional(.number(in: 1e-6...1e6)),
         "largest global norm of the gradient, above which it is scaled down; null is off"),

@@ -1,3 +1,5 @@
+import Neural
+
 /// The first stage: `q(z|x0)` and the decoder that gives x̂0.
 public struct VAESettings: Equatable, Sendable {
   /// Of pixels in [0, 1].
@@ -29,6 +31,9 @@ public struct VAESettings: Equatable, Sendable {
 
   /// Widths of the encoder's hidden layers, mirrored in the decoder: at most 16, In 1...65536.
   public var hidden = [1024, 1024]
+
+  /// What stands between the linear layers.
+  public var activation = Activation.silu
 
   /// Dimensions of z: In 1...65536.
   public var latent = 32
@@ -76,6 +81,7 @@ extension VAESettings: SettingsBlock {
       Field(
         "hidden", \.hidden, .list(of: .integer(in: 1...65536), count: 0...16),
         "widths of the encoder's hidden layers, mirrored in the decoder"),
+      Field("activation", \.activation, .choice, "what stands between the linear layers"),
       Field("latent", \.latent, .integer(in: 1...65536), "dimensions of z"),
       Field("likelihood", \.likelihood, .choice, "of a pixel, given z"),
       Field(

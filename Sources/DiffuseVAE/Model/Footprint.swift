@@ -211,18 +211,22 @@ extension Configuration {
   }
 }
 
-/// Refuses what this machine's memory cannot hold, before it is asked for.
+/// Refuses what does not fit into the memory that this process may have, before it is asked for.
 ///
 /// - Throws: ``UserError`` that says what it was for.
-package func checkMemory(bytes: Int, _ purpose: String) throws {
-  let physical = File.physicalMemory
-  guard bytes <= physical / 10 * 9 else {
-    throw UserError(
-      """
-      \(purpose) takes about \(bytes.asMemory) of memory; \
-      this machine has \(physical.asMemory)
-      """)
+package func checkMemory(bytes: Int, limit: Int = largestMemory, _ purpose: String) throws {
+  guard bytes <= limit else {
+    throw UserError("\(purpose) takes about \(bytes.asMemory) of memory; \(memoryRemark)")
   }
+}
+
+/// Bytes that may be asked for: the system wants some, too.
+package var largestMemory: Int { MachineMemory.limit / 10 * 9 }
+
+/// How much there is.
+var memoryRemark: String {
+  let owner = MachineMemory.groupLimit == nil ? "this machine" : "its control group"
+  return "\(owner) has \(MachineMemory.limit.asMemory)"
 }
 
 extension Int {

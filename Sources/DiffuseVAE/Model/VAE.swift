@@ -18,17 +18,20 @@ public struct VAE: Parameterized {
   /// - Parameter pixels: numbers in one image.
   public init(_ settings: VAESettings, pixels: Int, seed: UInt64) {
     var source = ParameterSource(seed: seed)
-    let hidden = settings.hidden
+    let (hidden, activation) = (settings.hidden, settings.activation)
     classes = settings.classes
-    encoder = MLP([pixels + classes] + hidden + [2 * settings.latent], &source)
-    decoder = MLP([settings.latent + classes] + hidden.reversed() + [pixels], &source)
+    encoder = MLP(
+      [pixels + classes] + hidden + [2 * settings.latent], &source, activation: activation)
+    decoder = MLP(
+      [settings.latent + classes] + hidden.reversed() + [pixels], &source, activation: activation)
     likelihood = settings.likelihood
     // Starts at a standard deviation of 0.22, about that of an image's pixels.
     logVariance = likelihood == .gaussian ? source.constant(1, 1, -3) : nil
     let upperHidden = settings.upperHidden
     for (below, above) in settings.levels {
-      let encoder = MLP([below] + upperHidden + [2 * above], &source)
-      let decoder = MLP([above] + upperHidden.reversed() + [2 * below], &source)
+      let encoder = MLP([below] + upperHidden + [2 * above], &source, activation: activation)
+      let decoder = MLP(
+        [above] + upperHidden.reversed() + [2 * below], &source, activation: activation)
       upper.append(LatentLevel(encoder: encoder, decoder: decoder))
     }
   }

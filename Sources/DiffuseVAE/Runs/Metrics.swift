@@ -6,17 +6,40 @@ struct Metrics {
   let path: String
   private let handle: FileHandle
 
+  /// A line.
+  struct Entry {
+    let stage: Stage
+    /// Updates that were made.
+    let step: Int
+    /// All that is a number, by its name; the step, too.
+    let numbers: [String: Double]
+
+    /// Nil for what is none.
+    init?(_ line: some Collection<UInt8>) {
+      guard let object = try? JSONSerialization.jsonObject(with: Data(line)),
+        let entry = object as? [String: Any], let step = entry["step"] as? Int,
+        let stage = (entry["stage"] as? String).flatMap(Stage.init)
+      else { return nil }
+      (self.stage, self.step) = (stage, step)
+      numbers = entry.compactMapValues { ($0 as? NSNumber)?.doubleValue }
+    }
+  }
+
+  /// All lines of a run, as far as they can be read; none where it has not begun.
+  static func entries(of run: Run) -> [Entry] {
+    let bytes = (try? File.read(run.metricsFile)) ?? []
+    return bytes.split(separator: UInt8(ascii: "\n")).compactMap { Entry($0) }
+  }
+
   /// Opens the file of a run, and drops lines of `stage` that lie after `step`: on resuming, those
   /// steps are made again.
   init(_ run: Run, resuming stage: Stage, at step: Int) throws {
     path = run.metricsFile
-    let bytes = run.has(path) ? try File.read(path) : []
     let newline = UInt8(ascii: "\n")
+    let bytes = run.has(path) ? try File.read(path) : []
     let kept = bytes.split(separator: newline).filter { line in
-      guard let object = try? JSONSerialization.jsonObject(with: Data(line)),
-        let entry = object as? [String: Any], let lineStep = entry["step"] as? Int
-      else { return false }
-      return entry["stage"] as? String != stage.rawValue || lineStep <= step
+      guard let entry = Entry(line) else { return false }
+      return entry.stage != stage || entry.step <= step
     }
     try File.writeAtomically(kept.flatMap { $0 + [newline] }, to: path)
     guard let handle = FileHandle(forWritingAtPath: path) else {

@@ -12,6 +12,8 @@ import Foundation
 ///     state/                 what an unfinished stage needs to go on, and the same of the checkpoint before
 ///     metrics.jsonl          one line of losses every few steps
 ///     samples/               grids of images drawn on the way
+///     command.txt, environment.json                     how it was made
+///     metrics.csv, losses.svg, summary.json, report.html  what it came to, see ``summarise()``
 public struct Run: Sendable {
   public let folder: String
 
@@ -21,9 +23,12 @@ public struct Run: Sendable {
   /// What to type to sample from it.
   public var sampling: String { "swift run diffusevae-sample --run \(quotedFolder)" }
 
-  private var quotedFolder: String {
-    folder.allSatisfy { Self.isPlain($0) || $0 == "/" }
-      ? folder : "'\(folder.replacing("'", with: #"'\''"#))'"
+  private var quotedFolder: String { Self.quoted(folder) }
+
+  /// A word as a shell takes it.
+  static func quoted(_ word: String) -> String {
+    !word.isEmpty && word.allSatisfy { isPlain($0) || "/=".contains($0) }
+      ? word : "'\(word.replacing("'", with: #"'\''"#))'"
   }
 
   public var name: String { URL(fileURLWithPath: folder).lastPathComponent }

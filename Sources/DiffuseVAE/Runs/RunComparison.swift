@@ -76,19 +76,11 @@ extension Run {
 
   /// The numbers of a stage's last line that has one of that name.
   private func lastMetrics(_ stage: Stage, having name: String) -> [String: Double]? {
-    guard let bytes = try? File.read(metricsFile) else { return nil }
-    for line in bytes.split(separator: UInt8(ascii: "\n")).reversed() {
-      guard let object = try? JSONSerialization.jsonObject(with: Data(line)),
-        let entry = object as? [String: Any], entry["stage"] as? String == stage.rawValue
-      else { continue }
-      let numbers = entry.compactMapValues { ($0 as? NSNumber)?.doubleValue }
-      if numbers[name] != nil { return numbers }
-    }
-    return nil
+    Metrics.entries(of: self).last { $0.stage == stage && $0.numbers[name] != nil }?.numbers
   }
 
   /// The Fréchet distances of what was evaluated; none if nothing was.
-  private func distances() throws -> [(title: String, distance: Double)] {
+  func distances() throws -> [(title: String, distance: Double)] {
     struct Report: Decodable {
       struct Row: Decodable {
         struct Scores: Decodable { let frechet: Double? }

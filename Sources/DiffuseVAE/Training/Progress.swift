@@ -2,7 +2,9 @@ import Foundation
 
 /// The state of a training on stderr: one live line on a terminal, else a line every ten seconds.
 package struct Progress {
-  private let isTerminal = isatty(STDERR_FILENO) == 1
+  /// Whether lines can be written over. There is no colour in them, whatever NO_COLOR says.
+  private let isTerminal =
+    isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
   private let clock = ContinuousClock()
   private let start: ContinuousClock.Instant
   private let firstStep: Int
@@ -34,15 +36,18 @@ package struct Progress {
     let remaining = seconds(since: start) / Double(done) * Double(total - step)
     let rate = Int(rate(step: step, batch: batch).rounded())
     let time = last ? "took \(seconds(since: start).asTime)" : "\(remaining.asTime) left"
-    write("\(line())  \(rate) images/s  \(time)", stays: last)
+    let memory = MachineMemory.resident.map { "  \($0.asMemory)" } ?? ""
+    write(line(), "  \(rate) images/s\(memory)  \(time)", stays: last)
   }
 
-  private func write(_ text: String, stays: Bool) {
-    guard isTerminal else { return StandardError.write(text + "\n") }
+  /// - Parameter end: what a narrow terminal shows, too.
+  private func write(_ text: String, _ end: String, stays: Bool) {
+    guard isTerminal else { return StandardError.write(text + end + "\n") }
     var size = winsize()
     let fits = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0
     let width = fits && size.ws_col > 0 ? Int(size.ws_col) - 1 : 79
-    StandardError.write("\r\u{1B}[K\(text.prefix(width))\(stays ? "\n" : "")")
+    let line = text.prefix(max(0, width - end.count)) + end
+    StandardError.write("\r\u{1B}[K\(line.prefix(width))\(stays ? "\n" : "")")
   }
 
   /// Ends the live line, so that other text can follow.

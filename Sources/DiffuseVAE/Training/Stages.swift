@@ -48,12 +48,18 @@ extension Configuration {
     "training.\((stage == .vae && trainsTogether ? .denoiser : stage).rawValue)"
   }
 
-  package func settings(of stage: Stage) -> StageSettings {
+  package func settings(of stage: Stage) -> StageSettings { training[keyPath: path(of: stage)] }
+
+  mutating func setBatch(_ batch: Int, of stage: Stage) {
+    training[keyPath: path(of: stage)].batch = batch
+  }
+
+  private func path(of stage: Stage) -> WritableKeyPath<TrainingSettings, StageSettings> {
     switch stage {
-    case .vae: trainsTogether ? training.denoiser : training.vae
-    case .prior: training.prior
-    case .denoiser: training.denoiser
-    case .consistency: training.consistency
+    case .vae: trainsTogether ? \.denoiser : \.vae
+    case .prior: \.prior
+    case .denoiser: \.denoiser
+    case .consistency: \.consistency
     }
   }
 }

@@ -78,6 +78,7 @@ package struct Trainer<Goal: Objective> {
     var optimizer = AdamW()
     optimizer.weightDecay = Float(settings.weightDecay)
     optimizer.maximumNorm = settings.clip.map { Float($0) } ?? .infinity
+    optimizer.epsilon = Float(settings.epsilon)
     optimizer.averageDecay = Float(settings.ema)
     self.optimizer = optimizer
   }

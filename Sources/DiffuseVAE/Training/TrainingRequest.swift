@@ -41,13 +41,7 @@ public struct TrainingRequest {
         if stage == .prior { try configuration.checkMixture(data, threads: threads) }
         continue
       }
-      // Posteriors, as they are and standardised, and copies on the way.
-      let posteriors = stage == .prior ? 4 * 8 * data.training.count * configuration.vae.latent : 0
-      try checkMemory(
-        bytes: data.bytes
-          + configuration.trainingBytes(of: stage, shape: data.shape, threads: threads)
-          + posteriors,
-        "training \(configuration.title(of: stage))")
+      try configuration.checkFits(stage, data, threads: threads)
       let batch = configuration.settings(of: stage).batch
       guard batch <= data.training.count else {
         throw UserError(
@@ -131,5 +125,37 @@ public struct TrainingRequest {
     let file = configuration?.split(separator: "/").last ?? "run"
     let stem = file.hasPrefix(".") ? "run" : file.prefix { $0 != "." }
     return stem.isEmpty ? "run" : String(stem)
+  }
+}
+
+extension Configuration {
+  /// Refuses a stage that there is too little memory for, and says which batch there is enough for.
+  func checkFits(
+    _ stage: Stage, _ data: Dataset, threads: Int, limit: Int = largestMemory
+  ) throws {
+    func bytes(batch: Int) -> Int {
+      var configuration = self
+      configuration.setBatch(batch, of: stage)
+      // Posteriors, as they are and standardised, and copies on the way.
+      let posteriors = stage == .prior ? 4 * 8 * data.training.count * vae.latent : 0
+      return data.bytes + posteriors
+        + configuration.trainingBytes(of: stage, shape: data.shape, threads: threads)
+    }
+    let batch = settings(of: stage).batch
+    do {
+      try checkMemory(
+        bytes: bytes(batch: batch), limit: limit, "training \(title(of: stage))")
+    } catch let error as UserError {
+      // More images take more memory.
+      var (largest, tooLarge) = (0, batch)
+      while tooLarge - largest > 1 {
+        let middle = (largest + tooLarge) / 2
+        if bytes(batch: middle) <= limit { largest = middle } else { tooLarge = middle }
+      }
+      let path = settingsPath(of: stage)
+      throw UserError(
+        "\(error); "
+          + (largest > 0 ? "\(path).batch \(largest) is the largest that fits" : "no batch fits"))
+    }
   }
 }

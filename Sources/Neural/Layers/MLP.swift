@@ -1,14 +1,18 @@
-/// Linear layers with SiLU between them.
+/// Linear layers with an activation between them.
 public struct MLP: Layer {
   var layers: [Linear]
+  let activation: Activation
 
   public struct Residuals: Sendable {
     var inputs: [Matrix] = []  // of each linear layer
-    var sums: [Matrix] = []  // before each SiLU
+    var sums: [Matrix] = []  // before each activation
   }
 
   /// - Parameter widths: of the input, of every hidden layer, and of the output; at least two.
-  public init(_ widths: [Int], _ source: inout ParameterSource) {
+  public init(
+    _ widths: [Int], _ source: inout ParameterSource, activation: Activation = .silu
+  ) {
+    self.activation = activation
     precondition(widths.count >= 2, "an MLP has an input and an output")
     layers = []
     for (inputs, outputs) in zip(widths, widths.dropFirst()) {
@@ -24,7 +28,7 @@ public struct MLP: Layer {
     for (i, layer) in layers.enumerated() {
       if i > 0 {
         residuals.sums.append(h)
-        h = SiLU()(h)
+        h = activation.forward(h)
       }
       residuals.inputs.append(h)
       h = layer(h)
@@ -53,7 +57,7 @@ public struct MLP: Layer {
     var dh = dy
     for i in layers.indices.dropFirst().reversed() {
       dh = layers[i].backward(dh, residuals.inputs[i], &gradients)
-      dh = SiLU().backward(dh, residuals.sums[i - 1], &gradients)
+      dh = activation.backward(dh, residuals.sums[i - 1])
     }
     return dh
   }

@@ -9,29 +9,37 @@ struct MaterialArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Encode and refine real images of the run's size (or smaller, see --enlarge): dataset:7, that held-out image and those after \
-      it up to --count; class:3, training images of a class; a PNG file; an NPY file; or a folder of \
-      PNGs.
+      Encode and refine real images of the run's size (or smaller, see --enlarge): dataset:7, that \
+      held-out image, counted from 0, and those after it up to --count; class:3, training images of a \
+      class; a PNG file; an NPY file; or a folder of PNGs. (default: none, z is drawn)
       """, valueName: "images"))
   var from: ImageSource?
 
   @Flag(help: "Start from the x_T that leads back to the images of --from, and draw by ddim.")
   var invert = false
 
-  @Option(help: ArgumentHelp("Refine these latents: X.npy, [N, latent].", valueName: "path"))
+  @Option(
+    help: ArgumentHelp(
+      "Refine these latents: X.npy, [N, latent]. (default: z is drawn)", valueName: "path"))
   var z: String?
 
   @Option(
     name: .customLong("xT"),
-    help: ArgumentHelp("Start from this noise: X.npy, [N, H, W, C].", valueName: "path"))
+    help: ArgumentHelp(
+      "Start from this noise: X.npy, [N, H, W, C], of variance 1. (default: x_T is drawn)",
+      valueName: "path"))
   var xT: String?
 
-  @Option(help: ArgumentHelp("Write the latents to X.npy.", valueName: "path"))
+  @Option(
+    help: ArgumentHelp(
+      "Write the latents to X.npy, [N, latent]. (default: nowhere)", valueName: "path"))
   var exportZ: String?
 
   @Option(
     name: .customLong("export-xT"),
-    help: ArgumentHelp("Write the noise that images start from to X.npy.", valueName: "path"))
+    help: ArgumentHelp(
+      "Write the noise that images start from to X.npy, [N, H, W, C]. (default: nowhere)",
+      valueName: "path"))
   var exportXT: String?
 
   /// Whether images are those of the data set.

@@ -67,10 +67,11 @@ let package = Package(
       providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]),
     .systemLibrary(
       name: "CImage", pkgConfig: "libpng zlib", providers: [.apt(["libpng-dev", "zlib1g-dev"])]),
+    .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
     .target(name: "Neural", dependencies: ["COpenBLAS", numerics], swiftSettings: fast),
     .target(name: "Diffusion", dependencies: [numerics]),
     .target(
-      name: "Formats", dependencies: ["CImage"], resources: [.embedInCode("digits.csv.gz")],
+      name: "Formats", dependencies: ["CImage", "CZip"], resources: [.embedInCode("digits.csv.gz")],
       swiftSettings: fast),
     .target(
       name: "DiffuseVAE",

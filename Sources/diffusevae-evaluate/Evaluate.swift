@@ -37,7 +37,8 @@ struct Evaluate: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      Score these images instead of a run's: X.npy, [N, H, W, C], numbers in [0, 1] or bytes; or \
+      Score these images instead of a run's: X.npy, [N, H, W, C], numbers in [0, 1] or bytes; X.npz with \
+      such an array, images or arr_0, or one alone; or \
       a folder of PNGs. (default: those of the run)
       """, valueName: "path"))
   var samples: String?

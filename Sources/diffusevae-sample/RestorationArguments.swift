@@ -8,8 +8,8 @@ struct RestorationArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Keep the images of --from but for what is white in this image of the same height and width, a PNG \
-      or NPY file: fill that in. (default: none)
+      Keep the images of --from but for what is white in this image of the same height and width, a PNG, \
+      NPY or NPZ file: fill that in. (default: none)
       """, valueName: "path"))
   var hole: String?
 

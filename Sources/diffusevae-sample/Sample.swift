@@ -50,7 +50,8 @@ struct Sample: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      X.png: one sheet; X.apng: a film; X.npy: float32 [N, H, W, C] in [0, 1]; no ending: a folder of \
+      X.png: one sheet; X.apng: a film; X.npy: float32 [N, H, W, C] in [0, 1]; X.npz: that \
+      as its array images; no ending: a folder of \
       PNGs. (default: samples.png in the run's folder)
       """, valueName: "path"))
   var out: String?

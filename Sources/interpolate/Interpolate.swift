@@ -59,7 +59,7 @@ struct Interpolate: ParsableCommand {
       """
       Lead the path through these: sample:3, an image of the seed; dataset:7, a held-out image, \
       counted from 0; \
-      a PNG, an NPY file or a folder of PNGs, each image of them, of the run's size; z:X.npy, each \
+      a PNG, NPY or NPZ file or a folder of PNGs, each image of them, of the run's size; z:X.npy, each \
       latent of it. \
       Further paths take the next samples and images of the data set. (default: from sample to \
       sample)
@@ -80,7 +80,7 @@ struct Interpolate: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "X.png: a sheet; X.apng: a film; X.npy: the refined frames; no ending: a folder of them. "
+      "X.png: a sheet; X.apng: a film; X.npy, X.npz: the refined frames; no ending: a folder of them. "
         + "(default: interpolation-SPACE.png in the run's folder)", valueName: "path"))
   var out: String?
 

@@ -69,8 +69,8 @@ struct Evaluate: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      Damage x̂0 before it is refined: noise, blur, pixelate, occlude or salt-pepper, and a level from \
-      1 to 5, like blur:3. (default: none)
+      Damage the VAE's image before it is refined: noise, blur, pixelate, occlude or salt-pepper, \
+      and a level from 1 to 5, like blur:3. (default: none)
       """, valueName: "kind:level"))
   var corrupt: Corruption?
 

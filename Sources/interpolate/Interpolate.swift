@@ -26,7 +26,7 @@ struct Interpolate: ParsableCommand {
     commandName: "interpolate",
     abstract: "Walks from image to image, through the VAE's z or the diffusion's x_T.",
     discussion: """
-      Every path is two rows of the sheet: what the VAE makes of its frames (x̂0), and below it \
+      Every path is two rows of the sheet: what the VAE makes of its frames, and below it \
       the refined frames. Along z the structure changes, and x_T and every step's noise are \
       shared; along xT only detail changes, and z is shared; both moves both. The first frame of \
       path r is image 2r of diffusevae-sample with the same seed, unless --through or --traverse is \

@@ -39,9 +39,11 @@ import Testing
 
   private func check(_ command: Description.Command) throws {
     let abstract = try #require(command.abstract, "\(command.commandName)")
-    #expect(!abstract.isEmpty)
+    #expect(!abstract.isEmpty && abstract.allSatisfy { $0.isASCII })
     for option in command.arguments ?? [] where option.valueName != "subcommands" {
       let text = try #require(option.abstract, "\(command.commandName) \(option.valueName)")
+      // Where no UTF-8 is asked for, man loses what else there is.
+      #expect(text.allSatisfy { $0.isASCII }, "\(command.commandName): \(text)")
       guard option.kind == "option" else { continue }
       #expect(
         text.contains("(default: ") || text.contains("must be given"),

@@ -42,6 +42,8 @@ let fast: [SwiftSetting] = [
 let numerics = Target.Dependency.product(name: "RealModule", package: "swift-numerics")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+/// Off unless asked for, as by `swift build --traits TensorBoard`: nothing of it is built then.
+let tensorBoard = TargetDependencyCondition.when(traits: ["TensorBoard"])
 
 let package = Package(
   name: "diffusevae",
@@ -55,10 +57,16 @@ let package = Package(
     .executable(name: "interpolate", targets: ["interpolate"]),
     .executable(name: "diffusevae-evaluate", targets: ["diffusevae-evaluate"]),
   ],
+  traits: [
+    .trait(
+      name: "TensorBoard",
+      description: "Trainings also write their losses to event files, for TensorBoard.")
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/apple/swift-numerics", exact: "1.1.1"),
+    .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
     .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
   ],
   targets: [
@@ -67,15 +75,22 @@ let package = Package(
       providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]),
     .systemLibrary(
       name: "CImage", pkgConfig: "libpng zlib", providers: [.apt(["libpng-dev", "zlib1g-dev"])]),
+    .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
     .target(name: "Neural", dependencies: ["COpenBLAS", numerics], swiftSettings: fast),
     .target(name: "Diffusion", dependencies: [numerics]),
     .target(
-      name: "Formats", dependencies: ["CImage"], resources: [.embedInCode("digits.csv.gz")],
+      name: "Formats", dependencies: ["CImage", "CZip"], resources: [.embedInCode("digits.csv.gz")],
       swiftSettings: fast),
+    .target(
+      name: "EventFiles",
+      dependencies: [
+        .product(name: "SwiftProtobuf", package: "swift-protobuf", condition: tensorBoard)
+      ], exclude: ["event.proto"]),
     .target(
       name: "DiffuseVAE",
       dependencies: [
         "Neural", "Diffusion", "Formats", numerics, logging,
+        .target(name: "EventFiles", condition: tensorBoard),
         .product(name: "Yams", package: "Yams"),
       ], swiftSettings: needed),
     .target(
@@ -99,6 +114,7 @@ let package = Package(
     .testTarget(name: "NeuralTests", dependencies: ["Neural", numerics]),
     .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "CImage"]),
+    .testTarget(name: "EventFilesTests", dependencies: ["EventFiles"]),
     .testTarget(
       name: "DiffuseVAETests",
       dependencies: ["DiffuseVAE", "Neural", "Diffusion", "Formats", numerics, logging]),

@@ -2,56 +2,76 @@ import ArgumentParser
 import DiffuseVAE
 import Diffusion
 
-extension SamplingSettings.Sampler: ExpressibleByArgument {}
-extension ReverseVariance: ExpressibleByArgument {}
-extension Predictor: ExpressibleByArgument {}
-extension Spacing: ExpressibleByArgument {}
+/// The help of an option that is a setting of the configuration, too.
+private func configured(_ text: String, by setting: String) -> ArgumentHelp {
+  "\(text) (default: the configuration's sampling.\(setting))"
+}
 
 /// The options of commands that say how the chain is walked.
 public struct SamplerArguments: ParsableArguments {
-  @Option(help: "How one level of noise leads to the next.")
+  @Option(help: configured("How one level of noise leads to the next.", by: "sampler"))
   public var sampler: SamplingSettings.Sampler?
 
-  @Option(parsing: .unconditional, help: "Share of fresh noise in ddim, 0...1.")
+  @Option(
+    parsing: .unconditional, help: configured("Share of fresh noise in ddim, 0...1.", by: "eta"))
   public var eta: Double?
 
-  @Option(help: "Variance of the steps of ddpm.")
+  @Option(
+    help: configured(
+      "Variance of the steps of ddpm; learned is of diffusion.learn_variance.", by: "variance"))
   public var variance: ReverseVariance?
 
   @Option(
-    parsing: .unconditional, help: "Noise that euler and heun add and take away again, 0...10000.")
+    parsing: .unconditional,
+    help: configured(
+      "Noise that euler and heun add and take away again, over all steps, 0...10000.", by: "churn"))
   public var churn: Double?
 
-  @Option(help: "The step of pc from one level to the next.")
+  @Option(help: configured("The step of pc from one level to the next.", by: "predictor"))
   public var predictor: Predictor?
 
   @Option(
     parsing: .unconditional,
-    help: "Steps of Langevin's dynamics at each level of pc and langevin, 0...100.")
+    help: configured(
+      "Steps of Langevin's dynamics at each level of pc and langevin, 0...100.", by: "corrections"))
   public var corrections: Int?
 
-  @Option(parsing: .unconditional, help: "Signal-to-noise ratio of those of pc, 0...1.")
+  @Option(
+    parsing: .unconditional,
+    help: configured("Signal-to-noise ratio of the corrections of pc, 0...1.", by: "snr"))
   public var snr: Double?
 
   @Option(
     parsing: .unconditional,
-    help: "Size of those of langevin, in units of the noise's variance, 0...2.")
+    help: configured(
+      "Size of the corrections of langevin, in units of the noise's variance, 0...2.",
+      by: "step_size"))
   public var stepSize: Double?
 
-  @Option(parsing: .unconditional, help: "Relative error of a step of rk45, 0.00001...1.")
+  @Option(
+    parsing: .unconditional,
+    help: configured(
+      "Error of a step of rk45, relative to the norm of the image, 0.00001...1.", by: "tolerance"))
   public var tolerance: Double?
 
-  @Option(help: "Which timesteps are visited.")
+  @Option(help: configured("Which timesteps are visited.", by: "spacing"))
   public var spacing: Spacing?
 
-  @Option(parsing: .unconditional, help: "Weight of classifier-free guidance, -1...100; 0 is none.")
+  @Option(
+    parsing: .unconditional,
+    help: configured("Weight of classifier-free guidance, -1...100; 0 is none.", by: "guidance"))
   public var guidance: Double?
 
   @Option(
-    parsing: .unconditional, help: "Least share of the process' time at which it guides, 0...1.")
+    parsing: .unconditional,
+    help: configured(
+      "Least share of the process' time at which it guides, 0...1.", by: "guidance_from"))
   public var guidanceFrom: Double?
 
-  @Option(parsing: .unconditional, help: "Greatest share of it, 0...1.")
+  @Option(
+    parsing: .unconditional,
+    help: configured(
+      "Greatest share of the process' time at which it guides, 0...1.", by: "guidance_to"))
   public var guidanceTo: Double?
 
   public init() {}

@@ -1,24 +1,35 @@
 import ArgumentParser
 import DiffuseVAE
 
-extension PriorSettings.Kind: ExpressibleByArgument {}
 extension Corruption: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }
 }
 
 /// The options of every command that looks at a run.
 public struct RunArguments: ParsableArguments {
-  @Option(help: "Run, by name or folder; the newest complete one if not given.")
+  @Option(help: "Run, by name or folder. (default: the newest complete one)")
   public var run: String?
 
-  @Option(help: ArgumentHelp("Folder of all runs.", valueName: "folder"))
-  public var runs = "runs"
+  // Manual pages do not show what an option has been set to at its declaration: a default is said in its
+  // help, and set where it is not given.
 
-  @Option(help: "Seed of all random numbers.")
-  public var seed: UInt64 = 0
+  @Option(
+    name: .customLong("runs"),
+    help: ArgumentHelp("Folder of all runs. (default: runs)", valueName: "folder"))
+  var givenRuns: String?
+  public var runs: String { givenRuns ?? "runs" }
 
-  @Option(help: "Threads, 1...1024. The results do not depend on it.")
-  public var threads = Session.cores
+  @Option(
+    name: .customLong("seed"),
+    help: "Seed of all random numbers, 0...18446744073709551615. (default: 0)")
+  var givenSeed: UInt64?
+  public var seed: UInt64 { givenSeed ?? 0 }
+
+  @Option(
+    name: .customLong("threads"),
+    help: "Threads, 1...1024. The results do not depend on it. (default: one for each core)")
+  var givenThreads: Int?
+  public var threads: Int { givenThreads ?? Session.cores }
 
   public init() {}
 
@@ -31,15 +42,20 @@ public struct SamplingArguments: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Steps of the sampler, 1 to the steps of the diffusion; exactly so many are taken.")
+    help: """
+      Steps of the sampler, 1 to the steps of the diffusion; exactly so many are taken. (default: the \
+      configuration's sampling.steps)
+      """)
   public var steps: Int?
 
-  @Option(help: "What the VAE's z is drawn from; as the run's configuration has it if not given.")
+  @Option(help: "What the VAE's z is drawn from. (default: the configuration's prior.kind)")
   public var prior: PriorSettings.Kind?
 
   @Option(
     parsing: .unconditional,
-    help: "Class of the images, of a model that has classes; all of them in turn if not given.")
+    help: """
+      Class of the images, from 0 up, of a model that has classes. (default: all of them in turn)
+      """)
   public var label: Int?
 
   public init() {}

@@ -18,32 +18,42 @@ struct Evaluate: Command {
 
   @OptionGroup var chosen: RunArguments
 
-  @Option(help: ArgumentHelp("Configuration of the data set, where no run is.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "Configuration file of the data set, where no run is. (default: that of --run)",
+      valueName: "file"))
   var config: String?
 
   @Flag(help: "Train the classifier of the data set first, if there is none yet.")
   var fit = false
 
-  @Option(help: ArgumentHelp("Folder of all classifiers.", valueName: "folder"))
-  var extractors = "extractors"
+  @Option(
+    name: .customLong("extractors"),
+    help: ArgumentHelp(
+      "Folder of all classifiers. (default: extractors)", valueName: "folder"))
+  var givenExtractors: String?
+  var extractors: String { givenExtractors ?? "extractors" }
 
   @Option(
     help: ArgumentHelp(
       """
-      Score these images instead of a run's: X.npy, [N, H, W, C], numbers in [0, 1] or bytes; or \
-      a folder of PNGs.
+      Score these images instead of a run's: X.npy, [N, H, W, C], numbers in [0, 1] or bytes; X.npz with \
+      such an array, images or arr_0, or one alone; or \
+      a folder of PNGs. (default: those of the run)
       """, valueName: "path"))
   var samples: String?
 
   @Option(
     parsing: .unconditional,
-    help: "Images of each row, 4...1000000; if not given, as many as test images, or 10000.")
+    help: "Images of each row, 4...1000000. (default: as many as test images, or 10000)")
   var count: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Numbers of steps, like 1,10,1000:500 (the last by 500 images); the run's if not given.",
-      valueName: "list"))
+      """
+      Numbers of steps, 1 to those of the diffusion, like 1,10,1000:500 (the last by 500 images). \
+      (default: the configuration's sampling.steps)
+      """, valueName: "list"))
   var steps: StepList?
 
   @OptionGroup var sampler: SamplerArguments
@@ -52,14 +62,16 @@ struct Evaluate: Command {
     help: ArgumentHelp(
       """
       What the VAE's z is drawn from. Give it twice to compare two; images are refined under the \
-      first. The configuration's, and normal, if not given.
+      first. (default: the configuration's prior.kind, and normal)
       """, valueName: "prior"))
   var prior: [PriorSettings.Kind] = []
 
   @Option(
     help: ArgumentHelp(
-      "Damage x̂0 before it is refined, like blur:3; see diffusevae-sample.",
-      valueName: "kind:level"))
+      """
+      Damage the VAE's image before it is refined: noise, blur, pixelate, occlude or salt-pepper, \
+      and a level from 1 to 5, like blur:3. (default: none)
+      """, valueName: "kind:level"))
   var corrupt: Corruption?
 
   @Option(
@@ -68,7 +80,7 @@ struct Evaluate: Command {
       """
       Move test images to another class in z by so many times the difference of the classes' mean \
       latents, and of their probes, and the way of --to-class: how many arrive, and how far their pixels \
-      move.
+      move. Finite numbers. (default: none)
       """, valueName: "strength"))
   var edits: [Double] = []
 
@@ -77,30 +89,34 @@ struct Evaluate: Command {
     help: ArgumentHelp(
       """
       Walk so many paths through z, and as many through x_T, 2...100000: how many frames keep the class \
-      of the first, and how far pixels and the VAE's code move.
+      of the first, and how far pixels and the VAE's code move. (default: none)
       """, valueName: "count"))
   var paths: Int?
 
   @Option(
+    name: .customLong("stage"),
     help: """
-      What to measure: the VAE alone, which need be all there is; refined images of new latents \
-      alone; or all.
+      What to measure: vae, the VAE alone, which need be all there is; refined, images of new latents \
+      alone; or all. (default: all)
       """)
-  var stage = StageChoice.all
+  var givenStage: StageChoice?
+  var stage: StageChoice { givenStage ?? .all }
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Estimate ln p(x) of the test images by the VAE, from so many samples for each, 1...1000000.",
-      valueName: "samples"))
+      """
+      Estimate ln p(x), in nats, of the test images by the VAE, from so many samples for each, \
+      1...1000000. (default: not at all)
+      """, valueName: "samples"))
   var importance: Int?
   @OptionGroup var likelihoods: LikelihoodArguments
 
   @Option(
     help: ArgumentHelp(
       """
-      Folder for evaluation.json, evaluation.md and sheets of images. If not given, evaluation in \
-      the run's folder, and none for --samples.
+      Folder for evaluation.json, evaluation.md and sheets of images. (default: evaluation in the \
+      run's folder, and none for --samples)
       """, valueName: "folder"))
   var out: String?
 

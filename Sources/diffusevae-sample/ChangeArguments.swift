@@ -10,48 +10,63 @@ struct ChangeArguments: ParsableArguments {
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
-      "Add to z the mean latent of each of these: class:3, dataset:7, files.", valueName: "images"))
+      """
+      Add to z the mean latent of each of these: class:3, dataset:7, files, as --from takes them. \
+      (default: none)
+      """, valueName: "images"))
   var plus: [ImageSource] = []
 
   @Option(
     parsing: .upToNextOption,
-    help: ArgumentHelp("Take from z the mean latent of each of these.", valueName: "images"))
+    help: ArgumentHelp(
+      "Take from z the mean latent of each of these images. (default: none)", valueName: "images"))
   var minus: [ImageSource] = []
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
       """
-      Move z towards a class, along the normal of the plane that parts its latents from the others; in \
-      deviations of the training images.
+      Move z towards a class, from 0 up, along the normal of the plane that parts its latents from the \
+      others, by --strength deviations of the training images. (default: none)
       """, valueName: "class"))
   var probe: Int?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Move z to a class, to the same place among its latents that it has among its own's.",
-      valueName: "class"))
+      """
+      Move z to a class, from 0 up, to the same place among its latents that it has among its own's. \
+      (default: none)
+      """, valueName: "class"))
   var toClass: Int?
 
   @Option(
     parsing: .unconditional,
-    help: "Multiplies --plus, --minus, --probe and the way of --to-class. (default: 1)")
+    help: """
+      Multiplies --plus, --minus, --probe and the way of --to-class; any finite number. (default: 1)
+      """)
   var strength: Double?
 
-  @Option(help: "Draw all images from the first one's z, or its x_T and every step's noise.")
+  @Option(
+    help: """
+      Draw all images from the first one's z, or its xT and every step's noise. (default: each has its \
+      own)
+      """)
   var share: Shared?
 
   @Option(
     help: ArgumentHelp(
       """
-      Damage x̂0 before it is refined: noise, blur, pixelate, occlude or salt-pepper, and a level from \
-      1 to 5, like blur:3.
+      Damage the VAE's image before it is refined: noise, blur, pixelate, occlude or salt-pepper, \
+      and a level from 1 to 5, like blur:3. (default: none)
       """, valueName: "kind:level"))
   var corrupt: Corruption?
 
-  @Option(parsing: .unconditional, help: "Scales x_T, from 0 up.")
-  var noiseTemperature = 1.0
+  @Option(
+    name: .customLong("noise-temperature"), parsing: .unconditional,
+    help: "Scales x_T: a factor from 0 up. (default: 1)")
+  var givenNoiseTemperature: Double?
+  var noiseTemperature: Double { givenNoiseTemperature ?? 1 }
 
   private var edit: LatentEdit {
     var edit = LatentEdit()

@@ -9,29 +9,41 @@ struct MaterialArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Encode and refine real images of the run's size (or smaller, see --enlarge): dataset:7, that held-out image and those after \
-      it up to --count; class:3, training images of a class; a PNG file; an NPY file; or a folder of \
-      PNGs.
+      Encode and refine real images of the run's size (or smaller, see --enlarge): dataset:7, that \
+      held-out image, counted from 0, and those after it up to --count; class:3, training images of a \
+      class; a PNG, NPY or NPZ file; or a folder of PNGs. (default: none, z is drawn)
       """, valueName: "images"))
   var from: ImageSource?
 
   @Flag(help: "Start from the x_T that leads back to the images of --from, and draw by ddim.")
   var invert = false
 
-  @Option(help: ArgumentHelp("Refine these latents: X.npy, [N, latent].", valueName: "path"))
+  @Option(
+    help: ArgumentHelp(
+      "Refine these latents: X.npy or X.npz (its array z), [N, latent]. (default: z is drawn)",
+      valueName: "path"))
   var z: String?
 
   @Option(
     name: .customLong("xT"),
-    help: ArgumentHelp("Start from this noise: X.npy, [N, H, W, C].", valueName: "path"))
+    help: ArgumentHelp(
+      """
+      Start from this noise: X.npy or X.npz (its array xT), [N, H, W, C], of variance 1. (default: x_T \
+      is drawn)
+      """, valueName: "path"))
   var xT: String?
 
-  @Option(help: ArgumentHelp("Write the latents to X.npy.", valueName: "path"))
+  @Option(
+    help: ArgumentHelp(
+      "Write the latents to X.npy or X.npz, [N, latent]. (default: nowhere)", valueName: "path"))
   var exportZ: String?
 
   @Option(
     name: .customLong("export-xT"),
-    help: ArgumentHelp("Write the noise that images start from to X.npy.", valueName: "path"))
+    help: ArgumentHelp(
+      """
+      Write the noise that images start from to X.npy or X.npz, [N, H, W, C]. (default: nowhere)
+      """, valueName: "path"))
   var exportXT: String?
 
   /// Whether images are those of the data set.
@@ -62,7 +74,7 @@ struct MaterialArguments: ParsableArguments {
   ///   - count: how many images; nil for all that are given, or 64.
   ///   - times: how many times smaller the sides of images in files are.
   func read(for model: Model, count: Int?, times: Int) throws -> Material {
-    let noise = try xT.map { try Matrix(array: $0, of: model.shape.sizes) }
+    let noise = try xT.map { try Matrix(array: $0, of: model.shape.sizes, name: .xT) }
     let images = try from.map { try model.images($0, count: count, times: times) }
     let latents = try z.map { try model.latents(file: $0) }
     let count = count ?? images?.count ?? latents?.rows ?? noise?.rows ?? 64
@@ -78,8 +90,8 @@ struct MaterialArguments: ParsableArguments {
   func checkExports(shape: ImageShape, besides out: String) throws {
     let paths = [exportZ, exportXT].compactMap { $0 }
     for path in paths {
-      guard path.lowercased().hasSuffix(".npy") else {
-        throw UserError("\(path): must end in .npy")
+      guard ArrayName.isOfArrays(path) else {
+        throw UserError("\(path): must end in .npy or .npz")
       }
       try ImageOutput.array(path).check(count: 1, shape: shape)
     }
@@ -95,10 +107,11 @@ struct MaterialArguments: ParsableArguments {
       guard let latent = z.first?.columns else {
         throw UserError("formulation none has no VAE, and so no z to export")
       }
-      try Matrix.stacked(z).write(array: exportZ, of: [latent])
+      try Matrix.stacked(z).write(array: exportZ, of: [latent], name: .z)
     }
     if let exportXT {
-      try Matrix.stacked(drafts.map(\.start)).write(array: exportXT, of: shape.sizes)
+      try Matrix.stacked(drafts.map(\.start)).write(
+        array: exportXT, of: shape.sizes, name: .xT)
     }
   }
 }

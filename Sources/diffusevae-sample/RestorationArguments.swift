@@ -8,8 +8,8 @@ struct RestorationArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Keep the images of --from but for what is white in this image of the same height and width, a PNG \
-      or NPY file: fill that in.
+      Keep the images of --from but for what is white in this image of the same height and width, a PNG, \
+      NPY or NPZ file: fill that in. (default: none)
       """, valueName: "path"))
   var hole: String?
 
@@ -18,7 +18,8 @@ struct RestorationArguments: ParsableArguments {
     help: ArgumentHelp(
       """
       Make images that are so many times as large as those of --from, each pixel of which is the mean \
-      of its square; images of the data set are reduced first. 2 or more, a divisor of both sides.
+      of its square; images of the data set are reduced first. 2 or more, a divisor of both sides. \
+      (default: not at all)
       """, valueName: "times"))
   var enlarge: Int?
 
@@ -27,7 +28,7 @@ struct RestorationArguments: ParsableArguments {
     help: ArgumentHelp(
       """
       Take away Gaussian noise of this deviation, of pixels in [0, 1], that is on the images of --from; \
-      above 0, at most 100.
+      above 0, at most 100. (default: none)
       """, valueName: "deviation"))
   var denoise: Double?
 
@@ -35,8 +36,8 @@ struct RestorationArguments: ParsableArguments {
     parsing: .unconditional,
     help: ArgumentHelp(
       """
-      Start from the images of --from, noised up to this share of the process' time, 0...1, in place of \
-      pure noise.
+      Start from the images of --from, noised up to this share of the process' time, 0...1. (default: \
+      from pure noise)
       """, valueName: "share"))
   var startAt: Double?
 

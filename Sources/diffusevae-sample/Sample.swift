@@ -26,13 +26,14 @@ struct Sample: Command {
   var count: Int?
 
   @Option(
-    parsing: .unconditional,
+    name: .customLong("temperature"), parsing: .unconditional,
     help: """
       Scales z's deviation from the mean of its prior, or of a mixture's component, or the noise \
-      that a diffusion starts from; from 0 up.
+      that a diffusion starts from: a factor from 0 up. (default: 1)
       """
   )
-  var temperature = 1.0
+  var givenTemperature: Double?
+  var temperature: Double { givenTemperature ?? 1 }
 
   @Option(
     parsing: .unconditional,
@@ -40,15 +41,18 @@ struct Sample: Command {
   )
   var batch: Int?
 
-  @Option(help: "The VAE alone, or all.")
-  var stage = StageChoice.all
+  @Option(
+    name: .customLong("stage"),
+    help: "What draws: vae, the VAE alone, or all, both stages. (default: all)")
+  var givenStage: StageChoice?
+  var stage: StageChoice { givenStage ?? .all }
 
   @Option(
     help: ArgumentHelp(
       """
-      X.png: one sheet; X.apng: a film; X.npy: float32 [N, H, W, C] in [0, 1]; no ending: a folder of \
-      PNGs. \
-      samples.png in the run's folder if not given.
+      X.png: one sheet; X.apng: a film; X.npy: float32 [N, H, W, C] in [0, 1]; X.npz: that \
+      as its array images; no ending: a folder of \
+      PNGs. (default: samples.png in the run's folder)
       """, valueName: "path"))
   var out: String?
 

@@ -28,41 +28,69 @@ struct Train: Command {
     }
   }
 
-  @Option(help: ArgumentHelp("Configuration file (YAML).", valueName: "file"))
+  // Manual pages do not show what an option has been set to at its declaration: a default is said in its
+  // help, and set where it is not given.
+
+  @Option(
+    help: ArgumentHelp(
+      "Configuration file (YAML), of a new run. (default: none; --resume goes on with a run)",
+      valueName: "file"))
   var config: String?
 
-  @Option(help: "What to train; diffusion takes stage one from a run of the same configuration.")
-  var stage = StageChoice.all
+  @Option(
+    name: .customLong("stage"),
+    help: """
+      What to train: vae, diffusion, which takes stage one from a run of the same configuration, or \
+      all. (default: all)
+      """)
+  var givenStage: StageChoice?
+  var stage: StageChoice { givenStage ?? .all }
 
   @Option(
     defaultAsFlag: "",
     help: ArgumentHelp(
       """
-      Go on with a run; the newest unfinished one if none is named. auto, with --config: the run of \
-      --name, or of the configuration file's name, if it is there; else a new one.
+      Go on with a run, by name or folder; the newest unfinished one if none is named. auto, with \
+      --config: the run of --name, or of the configuration file's name, if it is there; else a new \
+      one. (default: a new run)
       """, valueName: "run"))
   var resume: String?
 
   @Option(
     name: .customLong("set"), parsing: .singleValue,
     help: ArgumentHelp(
-      "Change a setting of the configuration. Repeatable.", valueName: "key.path=value"))
+      """
+      Change a setting of the configuration: --settings lists all, with what is allowed. Repeatable. \
+      (default: none)
+      """, valueName: "key.path=value"))
   var overrides: [String] = []
 
-  @Option(help: "Name of the new run; the configuration file's, numbered, if not given.")
+  @Option(
+    help: """
+      Name of the new run: letters, digits, '_', '-' and '.'. (default: the configuration file's, \
+      numbered)
+      """)
   var name: String?
 
-  @Option(help: ArgumentHelp("Folder of all runs.", valueName: "folder"))
-  var runs = "runs"
+  @Option(
+    name: .customLong("runs"),
+    help: ArgumentHelp("Folder of all runs. (default: runs)", valueName: "folder"))
+  var givenRuns: String?
+  var runs: String { givenRuns ?? "runs" }
 
-  @Option(help: "Threads, 1...1024. The results do not depend on it.")
-  var threads = Session.cores
+  @Option(
+    name: .customLong("threads"),
+    help: "Threads, 1...1024. The results do not depend on it. (default: one for each core)")
+  var givenThreads: Int?
+  var threads: Int { givenThreads ?? Session.cores }
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Stop after so many minutes, with a checkpoint; the step is finished first.",
-      valueName: "minutes"))
+      """
+      Stop after so many minutes, above 0, at most 1000000, with a checkpoint; the step is finished \
+      first. (default: no limit)
+      """, valueName: "minutes"))
   var maxTime: Double?
 
   @Flag(help: "Print the resolved configuration, sizes, memory and time, and stop.")

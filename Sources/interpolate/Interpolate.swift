@@ -2,8 +2,20 @@ import ArgumentParser
 import CommandSupport
 import DiffuseVAE
 
-extension InterpolationSpace: ExpressibleByArgument {}
-extension InterpolationMode: ExpressibleByArgument {}
+extension InterpolationSpace: ExpressibleByArgument {
+  public static var allValueDescriptions: [String: String] {
+    [
+      "z": "the VAE's latents: what is shown changes",
+      "xT": "the noise that refining starts from: detail changes",
+      "both": "both at once",
+    ]
+  }
+}
+extension InterpolationMode: ExpressibleByArgument {
+  public static var allValueDescriptions: [String: String] {
+    ["lerp": "straight", "slerp": "along the great circle, which keeps the norm of noise"]
+  }
+}
 extension Anchor: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }
 }
@@ -14,25 +26,27 @@ struct Interpolate: Command {
     commandName: "interpolate",
     abstract: "Walks from image to image, through the VAE's z or the diffusion's x_T.",
     discussion: """
-      Every path is two rows of the sheet: what the VAE makes of its frames (x̂0), and below it \
+      Every path is two rows of the sheet: what the VAE makes of its frames, and below it \
       the refined frames. Along z the structure changes, and x_T and every step's noise are \
       shared; along xT only detail changes, and z is shared; both moves both. The first frame of \
       path r is image 2r of diffusevae-sample with the same seed, unless --through or --traverse is \
       given.
       """)
 
-  @Option(help: "What to move through.")
+  @Option(help: "What to move through; must be given.")
   var space: InterpolationSpace
 
   @OptionGroup var common: SamplingArguments
   @OptionGroup var sampler: SamplerArguments
 
   @Option(
-    parsing: .unconditional,
-    help: "Frames from one image to the next, both included, 2...1000.")
-  var frames = 10
+    name: .customLong("frames"), parsing: .unconditional,
+    help: "Frames from one image to the next, both included, 2...1000. (default: 10)")
+  var givenFrames: Int?
+  var frames: Int { givenFrames ?? 10 }
 
-  @Option(help: "Straight, or along the great circle; lerp for z and slerp for xT if not given.")
+  @Option(
+    help: "The way from one image to the next. (default: lerp for z and slerp for xT)")
   var mode: InterpolationMode?
 
   @Option(
@@ -43,10 +57,12 @@ struct Interpolate: Command {
     parsing: .upToNextOption,
     help: ArgumentHelp(
       """
-      Lead the path through these: sample:3, an image of the seed; dataset:7, a held-out image; \
-      a PNG, an NPY file or a folder of PNGs, each image of them, of the run's size; z:X.npy, each \
+      Lead the path through these: sample:3, an image of the seed; dataset:7, a held-out image, \
+      counted from 0; \
+      a PNG, NPY or NPZ file or a folder of PNGs, each image of them, of the run's size; z:X.npy, each \
       latent of it. \
-      Further paths take the next samples and images of the data set.
+      Further paths take the next samples and images of the data set. (default: from sample to \
+      sample)
       """, valueName: "image"))
   var through: [Anchor] = []
 
@@ -55,7 +71,7 @@ struct Interpolate: Command {
     help: ArgumentHelp(
       """
       Move these latents alone, a path for each, from -3 to 3 deviations of N(0, 1); of the first image \
-      of --through, or of the seed.
+      of --through, or of the seed. By number, from 0; at most 1000. (default: all move at once)
       """, valueName: "latent"))
   var traverse: [Int] = []
 
@@ -64,8 +80,8 @@ struct Interpolate: Command {
 
   @Option(
     help: ArgumentHelp(
-      "X.png: a sheet; X.apng: a film; X.npy: the refined frames; no ending: a folder of them. "
-        + "interpolation-SPACE.png in the run's folder if not given.", valueName: "path"))
+      "X.png: a sheet; X.apng: a film; X.npy, X.npz: the refined frames; no ending: a folder of them. "
+        + "(default: interpolation-SPACE.png in the run's folder)", valueName: "path"))
   var out: String?
 
   func validate() throws {

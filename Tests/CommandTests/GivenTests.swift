@@ -27,6 +27,9 @@ import Testing
     // The seed has the noise, too; of another seed only the latents are the same.
     #expect(try sample("c.npy", "--z", "z.npy", "--seed", "3") == drawn)
     #expect(try sample("d.npy", "--z", "z.npy", "--seed", "4") != drawn)
+    _ = try sample(
+      "f.npz", "--count", "5", "--seed", "3", "--export-z", "z.npz", "--export-xT", "x.NPZ")
+    #expect(try sample("g.npy", "--z", "z.npz", "--xT", "x.NPZ") == drawn)
     // The header says how many there are, the images follow it.
     let two = try sample("e.npy", "--z", "z.npy", "--xT", "x.npy", "--count", "2")
     #expect(two.dropFirst(128).elementsEqual(drawn[128..<128 + 2 * 256]))

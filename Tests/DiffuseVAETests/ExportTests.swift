@@ -88,12 +88,14 @@ private let reason: Comment = "DIFFUSEVAE_EXPORT, set by scripts/compare-with-py
     ], [true, false])
   func denoiser(network: (kind: String, image: String, setting: String), condition: Bool) throws {
     let shape = try #require(ImageShape(network.image))
+    // A VAE must be told the labels, too.
+    let labels = condition && network.setting == "diffusion.classes=3" ? ["vae.classes=3"] : []
     let configuration = try Configuration(
       yaml: "", name: "export",
       overriding: [
         "denoiser.kind=\(network.kind)", "denoiser.width=48", "denoiser.embedding=40",
         "diffusion.formulation=\(condition ? "concat" : "none")", network.setting,
-      ])
+      ] + labels)
     func write<Network: Denoiser>(_ denoiser: Network) throws {
       let denoiser = denoiser.shaken(0.05)
       let timesteps: [Double] = [0, 999, 500, 7, 123]

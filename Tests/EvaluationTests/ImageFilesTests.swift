@@ -59,7 +59,7 @@ import Testing
       data, extractor: .random(shape: data.shape), count: 30, seed: 0, threads: 2)
     let scores = try reference.scores(of: drawn)
     try inTemporaryFolder { folder in
-      for name in ["x.npy", "many"] {
+      for name in ["x.npy", "x.npz", "many"] {
         let output = try ImageOutput("\(folder)/\(name)")
         try output.check(count: 30, shape: data.shape)
         try output.write(pixels, shape: data.shape)

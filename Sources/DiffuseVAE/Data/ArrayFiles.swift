@@ -2,12 +2,15 @@ import Formats
 import Neural
 
 extension Matrix {
-  /// The numbers of an NPY file, a row for each element of its first dimension.
+  /// The numbers of an NPY file, or of an array in an NPZ file, a row for each element of its first
+  /// dimension.
   ///
-  /// - Parameter shape: what each row must be.
+  /// - Parameters:
+  ///   - shape: what each row must be.
+  ///   - name: the array's, in an NPZ file that has several.
   /// - Throws: ``UserError`` or `FormatError`, naming the file and what was expected.
-  package init(array path: String, of shape: [Int]) throws {
-    let (tensor, _) = try NPY.decode(rows: shape.reduce(1, *), of: path)
+  package init(array path: String, of shape: [Int], name: ArrayName) throws {
+    let (tensor, _) = try NPY.decode(rows: shape.reduce(1, *), of: path, name: name)
     guard let count = tensor.shape.first, (1...1_000_000).contains(count),
       Array(tensor.shape.dropFirst()) == shape
     else {
@@ -18,23 +21,49 @@ extension Matrix {
     guard isFinite else { throw UserError("\(path): has numbers that are not finite") }
   }
 
-  /// Writes an NPY file of float32, whole or not at all.
+  /// Writes an NPY file of float32, or an NPZ file if the path ends so, whole or not at all.
   ///
-  /// - Parameter shape: of each row.
-  package func write(array path: String, of shape: [Int]) throws {
+  /// - Parameters:
+  ///   - shape: of each row.
+  ///   - name: the array's, in an NPZ file.
+  package func write(array path: String, of shape: [Int], name: ArrayName) throws {
     let tensor = Tensor(shape: [rows] + shape, elements: elements)
-    try File.writeAtomically(NPY.encode(tensor), to: path)
+    let bytes =
+      ArrayName.isArchive(path)
+      ? try NPZ.encode(tensor, name: name.rawValue) : NPY.encode(tensor)
+    try File.writeAtomically(bytes, to: path)
+  }
+}
+
+/// What an array is called in an NPZ file. One that is alone there may be called anything.
+package enum ArrayName: String {
+  case images, labels, z, xT
+
+  /// Whether a file is an NPZ one, by its ending.
+  package static func isArchive(_ path: String) -> Bool { path.lowercased().hasSuffix(".npz") }
+
+  /// Whether a file is of arrays, by its ending.
+  package static func isOfArrays(_ path: String) -> Bool {
+    path.lowercased().hasSuffix(".npy") || isArchive(path)
   }
 }
 
 extension NPY {
   /// A file of at most 1 000 000 rows of so many numbers, and of no more than an eighth of the machine's
   /// memory: bytes become numbers four times as large.
+  ///
+  /// - Parameter name: the array's, in an NPZ file that has several.
   static func decode(
-    rows size: Int, of path: String
+    rows size: Int, of path: String, name: ArrayName
   ) throws -> (tensor: Tensor, type: ElementType) {
     let limit = min(8 * 1_000_000 * size + 4096, File.physicalMemory / 8)
-    return try decode(File.read(path, limit: limit), file: path)
+    guard ArrayName.isArchive(path) else {
+      return try decode(File.read(path, limit: limit), file: path)
+    }
+    // What numpy.savez calls the first of arrays without names.
+    let names = [name.rawValue] + (name == .images ? ["arr_0"] : [])
+    let (file, bytes) = try NPZ.array(names, of: path, limit: limit)
+    return try decode(bytes, file: file)
   }
 }
 

@@ -4,7 +4,7 @@ import Neural
 
 extension ByteImages {
   /// Anybody's images: an NPY file, `[N, H, W, C]`, or `[N, H, W]` of grey ones, of bytes or of
-  /// numbers in [0, 1]; a PNG file; or a folder of PNG files, which are read in the order of their
+  /// numbers in [0, 1]; an NPZ file with such an array, `images`; a PNG file; or a folder of PNG files, which are read in the order of their
   /// names.
   ///
   /// - Parameters:
@@ -44,7 +44,8 @@ extension ByteImages {
   }
 
   private static func array(_ path: String, _ expected: ImageShape?) throws -> ByteImages {
-    let (tensor, type) = try NPY.decode(rows: expected?.count ?? 1 << 20, of: path)
+    let (tensor, type) = try NPY.decode(
+      rows: expected?.count ?? 1 << 20, of: path, name: .images)
     let found = Array(tensor.shape.dropFirst())
     guard let shape = expected ?? ImageShape(sizes: found), !tensor.shape.isEmpty,
       found == shape.sizes || found + [1] == shape.sizes

@@ -7,7 +7,7 @@ public enum ImageSource: Equatable, Sendable {
   case dataset(first: Int)
   /// `class:3`: the training images of a class.
   case label(Int)
-  /// A PNG file, an NPY file, or a folder of PNG files.
+  /// A PNG file, an NPY or NPZ file, or a folder of PNG files.
   case files(String)
 
   /// Nil for an empty name, and for `dataset:` or `class:` without a number from 0 up.

@@ -7,7 +7,7 @@ import Foundation
 /// |---|---|---|
 /// | IDX, plain or gzip | `train-images-idx3-ubyte` | `t10k-images-idx3-ubyte` |
 /// | CIFAR-10, binary | `data_batch_1.bin` and on | `test_batch.bin` |
-/// | NPY | `train-images.npy` | `test-images.npy` |
+/// | NPY or NPZ | `train-images.npy` | `test-images.npy` |
 /// | PNG | in the folder `train` | in the folder `test` |
 ///
 /// Labels, where they are known, are in `train-labels-idx1-ubyte` or `train-labels.npy` (uint8); those
@@ -51,7 +51,7 @@ struct SetFolder {
     let images = "\(path)/train-images-idx3-ubyte"
     if exists(images) || exists(images + ".gz") { return .idx }
     if exists("\(path)/data_batch_1.bin") { return .cifar10 }
-    if exists("\(path)/train-images.npy") { return .npy }
+    if exists("\(path)/train-images.npy") || exists("\(path)/train-images.npz") { return .npy }
     return exists("\(path)/train/", isFolder: true) ? .png : nil
   }
 
@@ -138,13 +138,17 @@ struct SetFolder {
 
   // MARK: NPY
 
+  private static func array(_ path: String) throws -> String? {
+    try existing(path + ".npy") ?? existing(path + ".npz")
+  }
+
   private static let counts = 1...1_000_000
 
   private func arrays(_ split: String) throws -> ByteImages? {
-    guard let file = try Self.existing("\(path)/\(split)-images.npy") else { return nil }
+    guard let file = try Self.array("\(path)/\(split)-images") else { return nil }
     let images = try ByteImages(files: file, shape: nil, counts: Self.counts)
-    guard let labels = try Self.existing("\(path)/\(split)-labels.npy") else { return images }
-    let (tensor, type) = try NPY.decode(rows: 1, of: labels)
+    guard let labels = try Self.array("\(path)/\(split)-labels") else { return images }
+    let (tensor, type) = try NPY.decode(rows: 1, of: labels, name: .labels)
     guard type == .uint8, tensor.shape.count == 1 else {
       throw UserError("\(labels): labels must be bytes (uint8) in one dimension")
     }

@@ -1,10 +1,18 @@
 import Formats
 import Foundation
 
-/// `metrics.jsonl`: one JSON object a line, appended as training goes on.
+#if TensorBoard
+  import EventFiles
+#endif
+
+/// `metrics.jsonl`: one JSON object a line, appended as training goes on. With the package's trait
+/// `TensorBoard` the same goes to an event file, too, where the stage is a group of names.
 struct Metrics {
   let path: String
   private let handle: FileHandle
+  #if TensorBoard
+    private let events: EventFile
+  #endif
 
   /// A line.
   struct Entry {
@@ -51,11 +59,28 @@ struct Metrics {
       throw FileError(file: path, problem: "cannot be written", error)
     }
     self.handle = handle
+    #if TensorBoard
+      do {
+        events = try EventFile(in: run.folder, ending: stage.rawValue)
+      } catch {
+        throw FormatError(
+          file: run.folder + "/events.out.tfevents", problem: "cannot be written: \(error.reason)")
+      }
+    #endif
   }
 
   /// Appends one line; numbers as they are, names in alphabetical order.
   func append(stage: Stage, step: Int, _ numbers: [String: Double]) throws {
-    var entry: [String: Any] = numbers.filter { $0.value.isFinite }
+    let numbers = numbers.filter { $0.value.isFinite }
+    #if TensorBoard
+      do {
+        let names = numbers.map { ("\(stage.rawValue)/\($0)", $1) }
+        try events.append(step: step, Dictionary(uniqueKeysWithValues: names))
+      } catch {
+        throw FormatError(file: events.path, problem: "cannot be written: \(error.reason)")
+      }
+    #endif
+    var entry: [String: Any] = numbers
     entry["stage"] = stage.rawValue
     entry["step"] = step
     do {

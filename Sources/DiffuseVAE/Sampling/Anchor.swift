@@ -7,7 +7,7 @@ public enum Anchor: Equatable, Sendable {
   case sample(Int)
   /// Real images, each of them: see ``ImageSource``.
   case images(ImageSource)
-  /// `z:PATH`: every latent of an NPY file, `[N, latent]`.
+  /// `z:PATH`: every latent of an NPY or NPZ file, `[N, latent]`.
   case latents(String)
 
   public init?(_ text: String) {
@@ -130,9 +130,9 @@ extension Generator {
 }
 
 extension Model {
-  /// Latents that a user brings: an NPY file, `[N, latent]`.
+  /// Latents that a user brings: an NPY file, `[N, latent]`, or an NPZ file with an array `z`.
   package func latents(file path: String) throws -> Matrix {
     guard let vae else { throw UserError("formulation none has no VAE, and so no z") }
-    return try Matrix(array: path, of: [vae.latent])
+    return try Matrix(array: path, of: [vae.latent], name: .z)
   }
 }

@@ -222,19 +222,60 @@ public struct Generator: Sendable {
   ///
   /// - Returns: `[drafts, pixels]` in [0, 1].
   package func refine(_ drafts: [Draft]) throws -> Matrix {
+    try refine(drafts) { batch in
+      try options.settings.draw(
+        from: batch.start(at: levels[0]), through: levels,
+        level: model.process.schedule.level(noiseShare:),
+        uncertainty: { model.posteriorVariance?($0) ?? 0 }, denoise: batch.denoise,
+        estimate: batch.estimate, noise: batch.noise)
+    }
+  }
+
+  /// - Parameter draw: from the noise of a batch to its y0.
+  private func refine(
+    _ drafts: [Draft], by draw: @Sendable (Batch) throws -> Matrix
+  ) throws -> Matrix {
     guard options.restoration == nil || drafts.allSatisfy({ $0.restored != nil }) else {
       throw UserError("there are no images to restore")
     }
     return try inBatches(drafts.map(\.number)) { places in
       let batch = try batch(places.map { drafts[$0] })
-      let y0 = try options.settings.draw(
-        from: batch.start(at: levels[0]), through: levels,
-        level: model.process.schedule.level(noiseShare:),
-        uncertainty: { model.posteriorVariance?($0) ?? 0 }, denoise: batch.denoise,
-        estimate: batch.estimate, noise: batch.noise)
+      let y0 = try draw(batch)
       tally.finish()
       return model.process.formulation.image(fromChain: y0, batch.known.reconstruction)
         .affine(0.5, 0.5).clamped(to: 0...1)
+    }
+  }
+
+  /// A sampler of your own: a way from noise to data. What it is given and returns is
+  /// `[batch, pixels]`, a row for each image, of the variable that the process is of: for
+  /// `formulation: residual` what the VAE missed, else the image, in [-1, 1].
+  ///
+  /// - Parameters:
+  ///   - start: a sample at the first level, pure noise.
+  ///   - levels: from noise to `.clean`, as the options' steps and spacing say; of `rk45` the ends only.
+  ///   - denoise: the network's estimate of the clean sample in a noisy one at a level, one of `levels`
+  ///     or another of the schedule's.
+  ///   - noise: fresh N(0, 1) for a step, counted from 0, every image's own.
+  public typealias Sampler =
+    @Sendable (
+      _ start: Matrix, _ levels: [Level],
+      _ denoise: (Matrix, Level) throws -> Matrix, _ noise: (Int) throws -> Matrix
+    ) throws -> Matrix
+
+  /// Images `range` of the seed, drawn by a sampler of your own in place of the options'.
+  ///
+  /// - Returns: `[range.count, pixels]` in [0, 1].
+  /// - Throws: ``UserError`` for more than memory holds, and what the sampler does.
+  public func images(_ range: Range<Int>, by sampler: Sampler) throws -> Matrix {
+    try check(count: range.count)
+    return try refine(drafts(Array(range))) { batch in
+      let y0 = try sampler(batch.start(at: levels[0]), levels, batch.denoise, batch.noise)
+      guard y0.rows == self.batch, y0.columns == model.shape.count, y0.isFinite else {
+        throw UserError(
+          "the sampler's result must be \(self.batch) by \(model.shape.count) finite numbers")
+      }
+      return y0
     }
   }
 

@@ -3,8 +3,8 @@ import Foundation
 import Neural
 
 /// Where images go, by the ending of a name: `.png`, one sheet; `.apng`, a film of them; `.npy`, float32
-/// `[N, H, W, C]` in [0, 1]; no ending, a folder with a PNG for each image. Each appears whole or not at
-/// all.
+/// `[N, H, W, C]` in [0, 1]; `.npz`, the same as its array `images`; no ending, a folder with a PNG for each
+/// image. Each appears whole or not at all.
 public enum ImageOutput: Sendable {
   case sheet(String)
   case film(String)
@@ -18,13 +18,13 @@ public enum ImageOutput: Sendable {
     switch name.pathExtension.lowercased() {
     case "png": self = .sheet(path)
     case "apng": self = .film(path)
-    case "npy": self = .array(path)
+    case "npy", "npz": self = .array(path)
     case "": self = .folder(path)
     case let other:
       throw UserError(
         """
-        \(path): .\(other) is not known here; end in .png (a sheet), .apng (a film), .npy, or nothing \
-        (a folder)
+        \(path): .\(other) is not known here; end in .png (a sheet), .apng (a film), .npy, .npz, or \
+        nothing (a folder)
         """)
     }
   }
@@ -102,7 +102,7 @@ public enum ImageOutput: Sendable {
     case .film(let path):
       try Self.write((0..<images.rows).map { images.rows($0..<$0 + 1) }, film: path, shape: shape)
     case .array(let path):
-      try images.write(array: path, of: shape.sizes)
+      try images.write(array: path, of: shape.sizes, name: .images)
     case .folder(let path):
       let digits = max(5, String(images.rows - 1).count)
       try fillAtomically(path) { folder in

@@ -1,8 +1,10 @@
-"""What scripts/reliability does: reliability.py DIFFUSEVAE_TRAIN KILLS"""
+"""What scripts/reliability does: reliability.py DIFFUSEVAE_TRAIN kills|signals|memory COUNT"""
 import hashlib
+import os
 import pathlib
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,59 +22,139 @@ training:
 """
 WEIGHTS = ["vae", "prior", "denoiser"]
 
+# What is trained to see its memory: words of --set.
+MEMORY = [
+    [],
+    ["denoiser.width=2048"],
+    ["denoiser.width=2048", "training.denoiser.batch=1024"],
+    ["denoiser.width=512", "denoiser.blocks=12", "training.denoiser.batch=1024"],
+    ["training.lanes=8"],
+    ["vae.hidden=[4096, 4096]", "vae.latent=256"],
+    ["vae.hidden=[2048]", "vae.samples=20", "vae.objective=iwae"],
+    ["denoiser.kind=unet", "training.denoiser.batch=64"],
+    ["denoiser.kind=unet", "denoiser.channels=[64, 128]", "training.denoiser.batch=256"],
+    ["denoiser.kind=unet", "denoiser.channels=[128, 128, 128]", "training.denoiser.batch=512"],
+    ["diffusion.formulation=none", "denoiser.width=3000", "denoiser.blocks=3"],
+    ["training.plan=joint", "denoiser.width=1536"],
+]
+
 
 def digests(run):
     return [hashlib.sha256((run / f"{name}.safetensors").read_bytes()).hexdigest()
             for name in WEIGHTS]
 
 
-def main():
-    train, kills = sys.argv[1], int(sys.argv[2])
+def ended(train, place, count, end):
+    """Ends trainings in the way of `end` until there were `count` of that, and says what came of it."""
     chance = random.Random(0)
+    (place / "a.yaml").write_text(CONFIG)
+
+    def command(name):
+        return [train, "--config", str(place / "a.yaml"), "--runs", str(place), "--name", name,
+                "--resume", "auto"]
+
+    subprocess.run(command("whole"), check=True, capture_output=True)
+    expected = digests(place / "whole")
+    found = dict.fromkeys(["ends", "inside", "codes", "damaged", "lost", "runs", "wrong"], 0)
+    number, known = 0, ("vae", 0)  # The last checkpoint that a training has gone on from.
+    while found["ends"] < count:
+        run = place / f"run-{number}"
+        process = subprocess.Popen(command(run.name), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True)
+        codes = [0]
+        try:
+            errors = process.communicate(timeout=chance.uniform(0.1, 0.7))[1]
+        except subprocess.TimeoutExpired:
+            number_sent, codes = end(chance)
+            process.send_signal(number_sent)
+            errors = process.communicate()[1]
+            found["ends"] += 1
+            found["inside"] += any((run / "state").glob(".*.tmp")) or any(run.glob(".*.tmp"))
+        # It may have come to its end just then; or not yet to where it hears signals.
+        if process.returncode not in [0, -signal.SIGINT, -signal.SIGTERM, *codes]:
+            sys.exit(f"after {found['ends']}: exit {process.returncode}: {errors}")
+        found["codes"] += process.returncode in codes
+        found["damaged"] += "going on from the checkpoint before it" in errors
+        seen = re.search(r"(stage one|stage two): going on from step (\d+)", errors)
+        if seen:
+            at = ({"stage one": "vae", "stage two": "denoiser"}[seen[1]], int(seen[2]))
+            order = [WEIGHTS.index(stage) for stage, _ in (known, at)]
+            found["lost"] += (order[1], at[1]) < (order[0], known[1])
+            known = at
+        stopped = re.search(r"(stage one|stage two): stopped after step (\d+)", errors)
+        if stopped:
+            known = ({"stage one": "vae", "stage two": "denoiser"}[stopped[1]], int(stopped[2]))
+        if process.returncode == 0:
+            found["runs"] += 1
+            found["wrong"] += digests(run) != expected
+            number, known = number + 1, ("vae", 0)
+    return found
+
+
+def kills(train, place, count):
+    found = ended(train, place, count, lambda chance: (signal.SIGKILL, [-signal.SIGKILL]))
+    print("| | |\n|---|---|")
+    print(f"| kills at random moments, saving after every update | {found['ends']} |")
+    print(f"| of them while a file was being written | {found['inside']} |")
+    return report(found)
+
+
+def signals(train, place, count):
+    def one(chance):
+        number = chance.choice([signal.SIGINT, signal.SIGTERM])
+        return number, [128 + number]
+
+    found = ended(train, place, count, one)
+    print("| | |\n|---|---|")
+    print(f"| signals at random moments, SIGINT or SIGTERM | {found['ends']} |")
+    print(f"| trainings that ended with the code that belongs to what was sent, or by themselves | {found['codes']} |")
+    return report(found)
+
+
+def report(found):
+    print(f"| checkpoints that could not be read | {found['damaged']} |")
+    print(f"| trainings that went on from an earlier step than one before | {found['lost']} |")
+    print(f"| runs that came to their end, ended on the way | {found['runs']} |")
+    print(f"| of them with other bits than a run that nothing happened to | {found['wrong']} |")
+    return not (found["damaged"] or found["lost"] or found["wrong"])
+
+
+def memory(train, place, count):
+    """The estimate of --dry-run against the most that the process had, images being 28 by 28."""
+    pixels = bytes(range(256)) * (28 * 28 * 2048 // 256)
+    images = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in [2048, 28, 28]) + pixels
+    (place / "made").mkdir()
+    (place / "made/train-images-idx3-ubyte").write_bytes(images)
+    (place / "made/t10k-images-idx3-ubyte").write_bytes(images)
+    (place / "a.yaml").write_text(
+        f"data: {{set: made, folder: {place}}}\nprior: {{kind: normal}}\ntraining: {{grids: 0, vae: {{steps: 4}}, "
+        "denoiser: {steps: 4}}\n")
+    print("| settings | estimate, MiB | peak, MiB | off by |\n|---|---|---|---|")
+    worst = 0
+    for number, settings in enumerate(MEMORY[:count]):
+        words = [train, "--config", str(place / "a.yaml"), "--runs", str(place), "--name", f"run-{number}"]
+        words += [word for setting in settings for word in ("--set", setting)]
+        said = subprocess.run([*words, "--dry-run"], check=True, capture_output=True, text=True).stdout
+        units = {"MiB": 1, "GiB": 1024}
+        estimate = max(float(n) * units[unit]
+                       for n, unit in re.findall(r"about ([\d.]+) (MiB|GiB) of memory", said))
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            sys.exit(f"{settings}: fails")
+        peak = usage.ru_maxrss / 1024
+        worst = max(worst, abs(estimate / peak - 1))
+        print(f"| `{' '.join(settings) or 'the defaults'}` | {estimate:.0f} | {peak:.0f} | "
+              f"{estimate / peak - 1:+.0%} |", flush=True)
+    print(f"\nThe worst is off by {worst:.1%}.")
+    return worst < 0.15
+
+
+def main():
+    train, part, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     with tempfile.TemporaryDirectory() as folder:
-        place = pathlib.Path(folder)
-        (place / "a.yaml").write_text(CONFIG)
-
-        def command(name, *more):
-            return [train, "--config", str(place / "a.yaml"), "--runs", str(place), "--name", name,
-                    "--resume", "auto", *more]
-
-        subprocess.run(command("whole"), check=True, capture_output=True)
-        expected = digests(place / "whole")
-        done = inside = damaged = lost = runs = wrong = number = 0
-        known = ("vae", 0)  # The last checkpoint that a training has gone on from.
-        while done < kills:
-            run = place / f"run-{number}"
-            process = subprocess.Popen(command(run.name), stdout=subprocess.DEVNULL,
-                                       stderr=subprocess.PIPE, text=True)
-            try:
-                errors = process.communicate(timeout=chance.uniform(0.1, 0.7))[1]
-            except subprocess.TimeoutExpired:
-                process.kill()
-                errors = process.communicate()[1]
-                done += 1
-                inside += any((run / "state").glob(".*.tmp")) or any(run.glob(".*.tmp"))
-            damaged += "going on from the checkpoint before it" in errors
-            found = re.search(r"(stage one|stage two): going on from step (\d+)", errors)
-            if found:
-                at = ({"stage one": "vae", "stage two": "denoiser"}[found[1]], int(found[2]))
-                order = [WEIGHTS.index(stage) for stage, _ in (known, at)]
-                lost += (order[1], at[1]) < (order[0], known[1])
-                known = at
-            elif process.returncode not in (0, -9):
-                sys.exit(f"after {done} kills: {errors}")
-            if process.returncode == 0:
-                runs += 1
-                wrong += digests(run) != expected
-                number, known = number + 1, ("vae", 0)
-        print("| | |\n|---|---|")
-        print(f"| kills at random moments, saving after every update | {done} |")
-        print(f"| of them while a file was being written | {inside} |")
-        print(f"| checkpoints that could not be read | {damaged} |")
-        print(f"| trainings that went on from an earlier step than one before | {lost} |")
-        print(f"| runs that came to their end, killed on the way | {runs} |")
-        print(f"| of them with other bits than a run that was never killed | {wrong} |")
-        if damaged or lost or wrong:
+        if not {"kills": kills, "signals": signals, "memory": memory}[part](
+                train, pathlib.Path(folder), count):
             sys.exit(1)
 
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CommandSupport
 import DiffuseVAE
+import Neural
 
 @main
 struct Sample: Command {
@@ -95,6 +96,9 @@ struct Sample: Command {
     }
   }
 
+  /// Frames that a film stands still for at its end: a second.
+  private static let standing = 10
+
   func run() throws {
     let logger = try Session.begin("diffusevae-sample", threads: common.chosen.threads)
     var (run, model, options) = try common.load(
@@ -108,7 +112,12 @@ struct Sample: Command {
     let generator = try Generator(model, options)
     let given = try material.read(
       for: model, count: count, times: restored.enlarge ?? 1)
-    try output.check(count: given.count, shape: model.shape)
+    if stage == .all, output.isFilm, let steps = generator.steps {
+      let frames = steps + Self.standing
+      try output.check(count: frames * given.count, shape: model.shape, columns: frames)
+    } else {
+      try output.check(count: given.count, shape: model.shape)
+    }
     let direction = try change.direction(for: model, threads: common.chosen.threads)
     try material.checkExports(shape: model.shape, besides: path)
     let way = try change.way(for: model, threads: common.chosen.threads)
@@ -118,9 +127,16 @@ struct Sample: Command {
       logger.notice("the latents are drawn as of all classes in turn: --label says which is theirs")
     }
     try material.export(drafts, shape: model.shape)
-    let images =
-      stage == .vae ? try generator.reconstructions(drafts) : try generator.refine(drafts)
-    try output.write(images, shape: model.shape)
+    let images: Matrix
+    if stage == .all, output.isFilm {
+      let frames = try generator.denoising(drafts)
+      images = frames[frames.count - 1]
+      let end = [Matrix](repeating: images, count: Self.standing - 1)
+      try output.write(film: frames + end, shape: model.shape)
+    } else {
+      images = stage == .vae ? try generator.reconstructions(drafts) : try generator.refine(drafts)
+      try output.write(images, shape: model.shape)
+    }
     // Of images in files that are restored, it is not known how they should be.
     if let originals = given.images, restored.isEmpty || material.isOfDataSet && restored.keepsPart
     {

@@ -5,6 +5,35 @@ import Testing
 @testable import Formats
 
 @Suite struct FilmTests {
+  @Test(
+    "The way from noise begins with it, has a frame for every question, and ends with the images",
+    arguments: ["concat", "centred", "residual"])
+  func denoising(formulation: String) throws {
+    let configuration = try small("diffusion.formulation=\(formulation)", "sampling.sampler=ddim")
+    try inTemporaryFolder { runs in
+      let model = try Model(of: trainedRun(in: runs, configuration))
+      var options = SamplingOptions(configuration.sampling, threads: 2)
+      // Two batches, the second one not full.
+      options.batch = 3
+      let generator = try Generator(model, options)
+      let drafts = try generator.drafts(count: 5)
+      let frames = try generator.denoising(drafts)
+      #expect(frames.count == 5 + 1)
+      #expect(try frames[5] == generator.images(0..<5))
+      var start = Matrix.stacked(drafts.map(\.start))
+      if formulation != "concat" {
+        // Of x̂0 in [0, 1]; in [-1, 1] it is 2 x̂0 - 1.
+        start.add(try generator.reconstructions(drafts).affine(2, -1))
+      }
+      let expected = start.affine(0.5, 0.5).clamped(to: 0...1)
+      for (a, b) in zip(frames[0].elements, expected.elements) { #expect(abs(a - b) < 1e-6) }
+
+      options.sampler = .rk45
+      let adaptive = try Generator(model, options)
+      #expect(problem { try adaptive.denoising(drafts) }.contains("rk45 cannot be made"))
+    }
+  }
+
   @Test("A film's first frame is the first of every path, with what the VAE makes of it above")
   func paths() throws {
     let shape = ImageShape(height: 1, width: 2, channels: 1)

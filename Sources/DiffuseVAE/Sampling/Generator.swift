@@ -222,13 +222,54 @@ public struct Generator: Sendable {
   ///
   /// - Returns: `[drafts, pixels]` in [0, 1].
   package func refine(_ drafts: [Draft]) throws -> Matrix {
-    try refine(drafts) { batch in
-      try options.settings.draw(
-        from: batch.start(at: levels[0]), through: levels,
-        level: model.process.schedule.level(noiseShare:),
-        uncertainty: { model.posteriorVariance?($0) ?? 0 }, denoise: batch.denoise,
-        estimate: batch.estimate, noise: batch.noise)
+    try refine(drafts) { try draw($0) { _ in } }
+  }
+
+  /// By the options' sampler.
+  ///
+  /// - Parameter seen: is told every noisy sample that the network is asked about.
+  private func draw(_ batch: Batch, _ seen: (Matrix) -> Void) throws -> Matrix {
+    try options.settings.draw(
+      from: batch.start(at: levels[0]), through: levels,
+      level: model.process.schedule.level(noiseShare:),
+      uncertainty: { model.posteriorVariance?($0) ?? 0 },
+      denoise: { y, level in
+        seen(y)
+        return try batch.denoise(y, level)
+      },
+      estimate: { y, level in
+        seen(y)
+        return try batch.estimate(y, level)
+      }, noise: batch.noise)
+  }
+
+  /// The way of the drafts' images from noise: the samples that the network is asked about, one by one, of
+  /// `centred` and `residual` with x̂0 added, and at last the images.
+  ///
+  /// - Returns: each `[drafts, pixels]`, clipped to [0, 1].
+  /// - Throws: ``UserError`` for `rk45`, by which every image takes steps of its own.
+  package func denoising(_ drafts: [Draft]) throws -> [Matrix] {
+    guard options.sampler.countsSteps else {
+      throw UserError(
+        "a film of sampler \(options.sampler) cannot be made: its images differ in steps")
     }
+    let pixels = model.shape.count
+    let frames = levels.count * max(1, options.corrections + 2) + 1
+    try checkMemory(
+      bytes: 3 * 4 * frames * drafts.count * pixels, "a film of \(drafts.count) images")
+    // Frames side by side, that every image has a row.
+    let joined = try inBatches(drafts.map(\.number)) { places in
+      let batch = try batch(places.map { drafts[$0] })
+      let (formulation, reconstruction) = (model.process.formulation, batch.known.reconstruction)
+      var frames = Matrix(places.count, 0)
+      let y0 = try draw(batch) {
+        frames = frames.joined(formulation.networkInput($0, reconstruction))
+      }
+      tally.finish()
+      return frames.joined(formulation.image(fromChain: y0, reconstruction)).affine(0.5, 0.5)
+        .clamped(to: 0...1)
+    }
+    return (0..<joined.columns / pixels).map { joined.columns($0 * pixels..<($0 + 1) * pixels) }
   }
 
   /// - Parameter draw: from the noise of a batch to its y0.

@@ -131,6 +131,16 @@ public enum ImageOutput: Sendable {
       to: path)
   }
 
+  /// Writes sheets one after the other, if this is a film.
+  package func write(film sheets: [Matrix], shape: ImageShape) throws {
+    guard case .film(let path) = self else { return }
+    try Self.write(sheets, film: path, shape: shape)
+  }
+
+  package var isFilm: Bool {
+    if case .film = self { true } else { false }
+  }
+
   /// Writes interpolations: on a sheet, every path is its reconstructions above its frames; in a film
   /// all paths move together, likewise; an array or a folder holds the frames only.
   public func write(

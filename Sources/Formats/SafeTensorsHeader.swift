@@ -90,8 +90,8 @@ extension HeaderScanner {
       let key = try scanner.jsonKey()
       switch key {
       case "dtype" where type == nil: type = try scanner.jsonString()
-      case "shape" where shape == nil: shape = try scanner.wholeNumbers()
-      case "data_offsets" where offsets == nil: offsets = try scanner.wholeNumbers()
+      case "shape" where shape == nil: shape = try scanner.wholeNumbers("[", "]")
+      case "data_offsets" where offsets == nil: offsets = try scanner.wholeNumbers("[", "]")
       default:
         throw scanner.problem("tensor \(quoted(name)) has the unknown or repeated \(quoted(key))")
       }
@@ -104,12 +104,6 @@ extension HeaderScanner {
         file: file, problem: "tensor \(quoted(name)) is of dtype \(quoted(type)); only F32 is read")
     }
     return SafeTensorsHeader.Entry(name: name, shape: shape, begin: offsets[0], end: offsets[1])
-  }
-
-  private mutating func wholeNumbers() throws -> [Int] {
-    var numbers: [Int] = []
-    try items("[", "]") { numbers.append(try $0.wholeNumber()) }
-    return numbers
   }
 
   fileprivate mutating func jsonKey() throws -> String {

@@ -87,6 +87,7 @@ public enum PNG {
             problem: "promises \(width) x \(height) x \(channels) samples; at most \(limit) "
               + "are read, and \(bytes.count) bytes hold at most \(8 * 1032 * bytes.count) pixels")
         }
+        try checkData(of: bytes, width: width, height: height, file: file)
         // Without this, 16-bit samples that do not name their colour space are taken as linear.
         image.pointee.flags |= png_uint_32(PNG_IMAGE_FLAG_16BIT_sRGB)
 
@@ -131,6 +132,9 @@ public enum PNG {
     }
   }
 
+  /// Encoders fill chunks of kilobytes.
+  private static let mostChunks = 65_536
+
   /// Chunks that a decoder may pass over, but that say what pixels mean.
   private static let meaningful = ["tRNS", "gAMA", "cHRM", "sRGB", "iCCP", "sBIT", "bKGD"]
     .map { Array($0.utf8) }
@@ -145,12 +149,17 @@ public enum PNG {
         ?? FormatError(file: file, problem: "is not a PNG: it does not begin with the signature")
     }
     var kept = signature
+    var count = 0
     var rest = bytes[signature.count...]
     var type: ArraySlice<UInt8> = []
     while !type.elementsEqual("IEND".utf8) {
       let length = rest.count >= 12 ? Int(bigEndian(rest.prefix(4))) : 0
       guard rest.count >= 12, length <= min(rest.count - 12, Int(Int32.max)) else {
         throw FormatError(file: file, problem: "is a PNG cut short: it ends before its last chunk")
+      }
+      count += 1
+      guard count <= mostChunks else {
+        throw FormatError(file: file, problem: "is a PNG of more than \(mostChunks) chunks")
       }
       let chunk = rest.prefix(12 + length)
       let checked = chunk.dropFirst(4).dropLast(4)

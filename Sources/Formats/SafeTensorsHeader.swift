@@ -14,6 +14,9 @@ struct SafeTensorsHeader {
 
   static let metadataKey = "__metadata__"
 
+  /// Twice what the deepest network's training writes.
+  private static let mostTensors = 16_384
+
   var metadata: [String: String]
   var entries: [Entry]
 }
@@ -60,6 +63,9 @@ extension SafeTensorsHeader {
       let name = try scanner.jsonKey()
       guard names.insert(name).inserted else {
         throw scanner.problem("the name \(quoted(name)) appears twice")
+      }
+      guard entries.count < Self.mostTensors else {
+        throw scanner.problem("more than \(Self.mostTensors) tensors")
       }
       if name == Self.metadataKey {
         notes = try scanner.metadata()
@@ -158,9 +164,16 @@ extension HeaderScanner {
 
   private mutating func hexadecimal() throws -> UInt16 {
     let digits = rest.prefix(4)
-    guard digits.count == 4, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
-      let unit = UInt16(String(decoding: digits, as: UTF8.self), radix: 16)
-    else { throw expected("four hexadecimal digits") }
+    var unit: UInt16 = 0
+    for digit in digits {
+      switch digit {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): unit = unit << 4 | UInt16(digit & 0xF)
+      case UInt8(ascii: "A")...UInt8(ascii: "F"), UInt8(ascii: "a")...UInt8(ascii: "f"):
+        unit = unit << 4 | UInt16(digit & 0xF + 9)
+      default: throw expected("four hexadecimal digits")
+      }
+    }
+    guard digits.count == 4 else { throw expected("four hexadecimal digits") }
     rest = rest[digits.endIndex...]
     return unit
   }

@@ -124,10 +124,27 @@ import Testing
 
   @Test(
     "Bad pictures are refused",
-    arguments: beginnings + cuts + chunks + checksums + headers + sizes + rows + promises)
+    arguments: beginnings + cuts + chunks + checksums + headers + sizes + rows + promises + excesses
+  )
   func badPictures(_ bad: BadFile) {
     bad.check { try PNG.decode($0, limit: 1 << 20, file: $1) }
   }
+
+  /// Twice the rows of two samples and a filter's number, and 1 MiB.
+  static let excesses: [BadFile] = [
+    BadFile(
+      file(rows: [UInt8](repeating: 0, count: 1 << 24)),
+      "is of 2 x 2 pixels, but its data inflate to more than 1048588 bytes"),
+    BadFile(
+      file(header(methods: [0, 0, 1]), rows: [UInt8](repeating: 0, count: 1 << 24)),
+      "is of 2 x 2 pixels, but its data inflate to more than 1048588 bytes"),
+    BadFile(
+      file(header(depth: 16, colour: 6), rows: [UInt8](repeating: 0, count: 1 << 24)),
+      "is of 2 x 2 pixels, but its data inflate to more than 1048644 bytes"),
+    BadFile(
+      file(extra: (0..<65_536).flatMap { _ in chunk("abCd", []) }),
+      "is a PNG of more than 65536 chunks"),
+  ]
 
   @Test("What no pixel depends on is not inflated")
   func texts() throws {

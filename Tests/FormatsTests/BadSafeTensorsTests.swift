@@ -143,6 +143,19 @@ import Testing
     BadFile(file(one(shape)), "tensor \"a\" has 8 bytes, which is not a shape of \(sizes)")
   }
 
+  /// More tensors than any network has.
+  static let crowds: [BadFile] = [
+    16_385, 20_000,
+  ].map { count in
+    let names = (0..<count).map { String(100_000 + $0) }
+    let entry = #"{"dtype":"F32","shape":[0],"data_offsets":[0,0]}"#
+    let header = names.map { "\"\($0)\":\(entry)" }.joined(separator: ",")
+    return BadFile(
+      // A brace, then 16384 entries of 58 bytes with their commas, and the next name with its colon.
+      file("{\(header)}", data: 0),
+      "header at byte \(8 + 1 + 16_384 * 58 + 9): more than 16384 tensors")
+  }
+
   static let offsets: [BadFile] = [
     BadFile(
       file(one("[1]", "[4,8]")),
@@ -196,6 +209,6 @@ import Testing
 
   @Test(
     "Bad weights are refused",
-    arguments: sizes + lengths + headers + shapes + types + unfit + offsets)
+    arguments: sizes + lengths + headers + shapes + types + unfit + crowds + offsets)
   func bad(file: BadFile) { file.check(SafeTensors.init(decoding:file:)) }
 }

@@ -10,18 +10,24 @@ public enum CIFAR10 {
   /// Throws `FormatError` if the file cannot be read, is empty or holds more than 1 GiB, ends within a
   /// record, or has a label beyond 9.
   public static func images(at path: String) throws -> ByteImages {
-    try images(File.read(path, limit: sizeLimit), file: path)
+    try File.read(path, limit: sizeLimit) { size, bytes in
+      try check(size, file: path)
+      return try images(bytes(0..<size), file: path)
+    }
   }
 
   private static let sizeLimit = 1 << 30
 
-  static func images(_ records: [UInt8], file: String) throws -> ByteImages {
-    guard !records.isEmpty, records.count.isMultiple(of: record) else {
+  private static func check(_ size: Int, file: String) throws {
+    guard size > 0, size.isMultiple(of: record) else {
       throw FormatError(
         file: file,
-        problem: "is not a batch of CIFAR-10: \(records.count) bytes are not whole records of "
-          + "\(record)")
+        problem: "is not a batch of CIFAR-10: \(size) bytes are not whole records of \(record)")
     }
+  }
+
+  static func images(_ records: [UInt8], file: String) throws -> ByteImages {
+    try check(records.count, file: file)
     let count = records.count / record
     let labels = (0..<count).map { records[$0 * record] }
     if let place = labels.firstIndex(where: { $0 > 9 }) {

@@ -14,6 +14,8 @@ public struct FormatError: Error, CustomStringConvertible, Equatable {
 /// `text` as it may stand in a message: in quotes, with unprintable characters escaped, and cut
 /// if long, since it comes from the file that is being complained about.
 func quoted(_ text: String) -> String {
-  (text.unicodeScalars.count > 80 ? String(text.unicodeScalars.prefix(80)) + "..." : text)
-    .debugDescription
+  let isLong = text.unicodeScalars.count > 80
+  let shown = isLong ? String(text.unicodeScalars.prefix(80)) + "..." : text
+  // Swift escapes apostrophes, too, which nobody expects between quotes.
+  return shown.debugDescription.replacing("\\'", with: "'")
 }

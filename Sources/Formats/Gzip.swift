@@ -6,26 +6,49 @@ enum Gzip {
     bytes.starts(with: [0x1F, 0x8B])
   }
 
+  /// Above these bytes, files that inflate to more than 200 times their size are not read: only an
+  /// attack, or images that are all but blank, are so small.
+  private static let trusted = 1 << 24
+  private static let largestRatio = 200
+
+  /// Throws `FormatError` if a file of `size` bytes that is to inflate to `inflated` is too small for
+  /// that to be sensible, or too large: deflate adds at most 5 bytes to 16 KiB.
+  static func check(size: Int, inflatingTo inflated: Int, file: String) throws {
+    guard inflated <= max(trusted, largestRatio * size) else {
+      throw FormatError(
+        file: file,
+        problem: "is to inflate from \(size) to \(inflated) bytes; above \(trusted), at most "
+          + "\(largestRatio) times a file's size is inflated")
+    }
+    guard size <= inflated + inflated / 1024 + 1 << 16 else {
+      throw FormatError(
+        file: file, problem: "has \(size) bytes, but is to inflate to no more than \(inflated)")
+    }
+  }
+
   /// What `bytes` inflate to, or the first `limit` bytes of it if it is as long or longer.
   ///
   /// A result shorter than `limit` is the whole, with its checksums verified. Never more than
   /// `limit` bytes are inflated, so ask for one more than you expect.
   ///
-  /// Throws `FormatError` if the stream is cut short, damaged, or followed by something else.
-  static func inflate(_ bytes: [UInt8], limit: Int, file: String) throws -> [UInt8] {
+  /// Throws `FormatError` if the stream is cut short, damaged, or followed by something else; if
+  /// `bytes` are not the whole, but its beginning, only if that is damaged.
+  static func inflate(
+    _ bytes: [UInt8], isWhole: Bool = true, limit: Int, file: String
+  ) throws -> [UInt8] {
     // Two bits of deflate make at most 258 bytes; this keeps a small file from a large buffer.
     let capacity = min(limit, 1032 * bytes.count)
     return try [UInt8](unsafeUninitializedCapacity: capacity) { target, count in
       try bytes.withUnsafeBufferPointer { source in
-        try inflate(source, into: target, &count, file: file)
+        try inflate(source, isWhole: isWhole, into: target, &count, file: file)
       }
     }
   }
 
   /// Inflates until the source ends or the target is full; `count` is the number of bytes made.
   private static func inflate(
-    _ source: UnsafeBufferPointer<UInt8>, into target: UnsafeMutableBufferPointer<UInt8>,
-    _ count: inout Int, file: String
+    _ source: UnsafeBufferPointer<UInt8>, isWhole: Bool,
+    into target: UnsafeMutableBufferPointer<UInt8>, _ count: inout Int, file: String
   ) throws {
     let gzipOnly = 16 + MAX_WBITS
     var stream = z_stream()
@@ -53,6 +76,7 @@ enum Gzip {
         switch status {
         case Z_OK: continue
         case Z_STREAM_END where read == source.count: return
+        case Z_BUF_ERROR where !isWhole: return
         case Z_STREAM_END:
           guard recognizes(source[read...]) else {
             throw FormatError(

@@ -63,6 +63,18 @@ struct HeaderScanner {
     return number
   }
 
+  /// Whole numbers between two brackets, at most 64: NumPy has no more dimensions.
+  mutating func wholeNumbers(
+    _ open: Unicode.Scalar, _ close: Unicode.Scalar, trailingComma: Bool = false
+  ) throws -> [Int] {
+    var numbers: [Int] = []
+    try items(open, close, trailingComma: trailingComma) { scanner in
+      guard numbers.count < 64 else { throw scanner.problem("more than 64 numbers in a list") }
+      numbers.append(try scanner.wholeNumber())
+    }
+    return numbers
+  }
+
   /// Items between two brackets, with commas between them. Python allows one more after the last.
   mutating func items(
     _ open: Unicode.Scalar, _ close: Unicode.Scalar, trailingComma: Bool = false,

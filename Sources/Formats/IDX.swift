@@ -8,42 +8,57 @@ public enum IDX {
   /// Throws `FormatError` if the file cannot be read, is not such a file, is empty or holds more
   /// than 4 GiB, or is a byte shorter or longer than its header says.
   public static func images(at path: String) throws -> ByteImages {
-    try images(File.read(path), file: path)
+    let (shape, elements) = try File.read(path) { size, bytes in
+      try decode(size: size, bytes, "images", ranks: [3, 4], file: path)
+    }
+    return images(shape, elements)
   }
 
   /// The labels of a file `[N]`.
   ///
   /// Throws `FormatError` for the same reasons as `images`.
   public static func labels(at path: String) throws -> [UInt8] {
-    try labels(File.read(path), file: path)
+    try File.read(path) { size, bytes in
+      try decode(size: size, bytes, "labels", ranks: [1], file: path).elements
+    }
   }
 
   static func images(_ bytes: [UInt8], file: String) throws -> ByteImages {
-    let (shape, elements) = try decode(bytes, "images", ranks: [3, 4], file: file)
-    return ByteImages(
+    let (shape, elements) = try decode(
+      size: bytes.count, { Array(bytes[$0]) }, "images", ranks: [3, 4], file: file)
+    return images(shape, elements)
+  }
+
+  private static func images(_ shape: [Int], _ elements: [UInt8]) -> ByteImages {
+    ByteImages(
       count: shape[0], height: shape[1], width: shape[2],
       channels: shape.count == 4 ? shape[3] : 1, bytes: elements)
   }
 
   static func labels(_ bytes: [UInt8], file: String) throws -> [UInt8] {
-    try decode(bytes, "labels", ranks: [1], file: file).elements
+    try decode(size: bytes.count, { Array(bytes[$0]) }, "labels", ranks: [1], file: file).elements
   }
 
   private static let sizeLimit = 1 << 32
   private static let longestHeader = 4 + 4 * 4  // of four dimensions
 
+  /// Enough of a compressed file to find the header in.
+  private static let beginningSize = 1 << 16
+
   /// Believes the header only after its sizes have been checked, and the content only if it is
   /// exactly as long as they say.
   private static func decode(
-    _ bytes: [UInt8], _ name: String, ranks: [Int], file: String
+    size fileSize: Int, _ bytes: (Range<Int>) throws -> [UInt8], _ name: String, ranks: [Int],
+    file: String
   ) throws -> (shape: [Int], elements: [UInt8]) {
-    /// At least the first `limit` bytes of the content, as far as there are so many.
-    func content(_ limit: Int) throws -> [UInt8] {
-      Gzip.recognizes(bytes) ? try Gzip.inflate(bytes, limit: limit, file: file) : bytes
-    }
-
+    let beginning = try bytes(0..<min(fileSize, beginningSize))
+    let isCompressed = Gzip.recognizes(beginning)
     let (shape, header) = try parse(
-      header: content(longestHeader), name, ranks: ranks, file: file)
+      header: isCompressed
+        ? Gzip.inflate(
+          beginning, isWhole: beginning.count == fileSize, limit: longestHeader, file: file)
+        : beginning,
+      name, ranks: ranks, file: file)
     guard let size = shape.checkedProduct, size <= sizeLimit else {
       throw FormatError(
         file: file, problem: "promises \(name) of \(shape); at most \(sizeLimit) bytes are read")
@@ -52,16 +67,26 @@ public enum IDX {
       throw FormatError(file: file, problem: "holds no \(name): its dimensions are \(shape)")
     }
 
-    let all = try content(header + size + 1)
-    guard all.count >= header + size else {
-      throw FormatError(
-        file: file,
-        problem: "is cut short: \(header + size) bytes expected for \(shape), \(all.count) found")
+    func check(_ found: Int) throws {
+      guard found >= header + size else {
+        throw FormatError(
+          file: file,
+          problem: "is cut short: \(header + size) bytes expected for \(shape), \(found) found")
+      }
+      guard found == header + size else {
+        throw FormatError(
+          file: file, problem: "goes on after the \(header + size) bytes expected for \(shape)")
+      }
     }
-    guard all.count == header + size else {
-      throw FormatError(
-        file: file, problem: "goes on after the \(header + size) bytes expected for \(shape)")
+    guard isCompressed else {
+      try check(fileSize)
+      let elements = try bytes(header..<fileSize)
+      try check(header + elements.count)
+      return (shape, elements)
     }
+    try Gzip.check(size: fileSize, inflatingTo: header + size, file: file)
+    let all = try Gzip.inflate(bytes(0..<fileSize), limit: header + size + 1, file: file)
+    try check(all.count)
     return (shape, Array(all[header...]))
   }
 

@@ -28,55 +28,94 @@ public enum NPY {
     case float32 = "<f4"
     case float64 = "<f8"
     case uint8 = "|u1"
+
+    /// Bytes of one.
+    var size: Int {
+      switch self {
+      case .uint8: 1
+      case .float32: 4
+      case .float64: 8
+      }
+    }
   }
 
   /// The tensor in a file of version 1.0, 2.0 or 3.0 in C order, and the type of its elements
   /// there: float64 is rounded to `Float`, bytes stay 0...255.
   ///
+  /// - Parameters:
+  ///   - limit: bytes that the file may have.
+  ///   - check: throws for a shape or a type that is of no use, before the elements are read.
+  ///
   /// Throws `FormatError` if it is anything else, or the shape does not fit the number of bytes.
-  public static func decode(
-    _ bytes: [UInt8], file: String
+  public static func read(
+    _ path: String, limit: Int, check: (_ shape: [Int], ElementType) throws -> Void
   ) throws -> (tensor: Tensor, type: ElementType) {
-    guard bytes.starts(with: magic) else {
-      throw FormatError(
-        file: file, problem: "is not an NPY file: it does not begin with \\x93NUMPY")
+    try File.read(path, limit: limit) { size, bytes in
+      try decode(size: size, bytes, file: path, check: check)
     }
-    guard bytes.count >= 12 else {
-      throw FormatError(
-        file: file, problem: "is an NPY file cut short: it ends after \(bytes.count) bytes")
+  }
+
+  /// The same of a file's bytes.
+  public static func decode(
+    _ bytes: [UInt8], file: String,
+    check: (_ shape: [Int], ElementType) throws -> Void = { _, _ in }
+  ) throws -> (tensor: Tensor, type: ElementType) {
+    try decode(size: bytes.count, { Array(bytes[$0]) }, file: file, check: check)
+  }
+
+  /// As long as NumPy reads, unless it is told to trust a file.
+  private static let longestHeader = 10_000
+
+  private static func decode(
+    size: Int, _ bytes: (Range<Int>) throws -> [UInt8], file: String,
+    check: ([Int], ElementType) throws -> Void
+  ) throws -> (tensor: Tensor, type: ElementType) {
+    let beginning = try bytes(0..<min(size, 12 + longestHeader))
+    guard beginning.starts(with: magic) else {
+      throw Pickle.refusal(of: beginning, file: file)
+        ?? FormatError(
+          file: file, problem: "is not an NPY file: it does not begin with \\x93NUMPY")
     }
-    guard (1...3).contains(bytes[6]), bytes[7] == 0 else {
+    guard beginning.count >= 12 else {
+      throw FormatError(
+        file: file, problem: "is an NPY file cut short: it ends after \(beginning.count) bytes")
+    }
+    guard (1...3).contains(beginning[6]), beginning[7] == 0 else {
       throw FormatError(
         file: file,
-        problem: "is NPY version \(bytes[6]).\(bytes[7]); only 1.0, 2.0 and 3.0 are read")
+        problem: "is NPY version \(beginning[6]).\(beginning[7]); only 1.0, 2.0 and 3.0 are read")
     }
-    let prefix = bytes[6] == 1 ? 10 : 12
-    let length = Int(littleEndian(bytes[8..<prefix]))
-    guard length <= bytes.count - prefix else {
+    let prefix = beginning[6] == 1 ? 10 : 12
+    let length = Int(littleEndian(beginning[8..<prefix]))
+    guard length <= size - prefix else {
       throw FormatError(
         file: file,
         problem: "is an NPY file cut short: a header of \(length) bytes expected, "
-          + "\(bytes.count - prefix) found")
+          + "\(size - prefix) found")
     }
-    let (type, shape) = try parse(bytes[prefix..<prefix + length], file: file)
+    guard length <= longestHeader, prefix + length <= beginning.count else {
+      throw FormatError(
+        file: file, problem: "has a header of \(length) bytes; at most \(longestHeader) are read")
+    }
+    let (type, shape) = try parse(beginning[prefix..<prefix + length], file: file)
 
-    let data = bytes[(prefix + length)...]
-    let size =
-      switch type {
-      case .uint8: 1
-      case .float32: 4
-      case .float64: 8
-      }
-    guard (shape + [size]).checkedProduct == data.count else {
+    let dataSize = size - prefix - length
+    guard (shape + [type.size]).checkedProduct == dataSize else {
       throw FormatError(
         file: file,
-        problem: "has \(data.count) bytes of data, which is not \(shape) elements of \(size) bytes")
+        problem: "has \(dataSize) bytes of data, which is not \(shape) elements of "
+          + "\(type.size) bytes")
+    }
+    try check(shape, type)
+    let data = try bytes(prefix + length..<size)
+    guard data.count == dataSize else {
+      throw FormatError(file: file, problem: "has shrunk while it was read")
     }
     let elements =
       switch type {
       case .uint8: data.map(Float.init)
-      case .float32: floats(data)
-      case .float64: floats(roundingDoubles: data)
+      case .float32: floats(data[...])
+      case .float64: floats(roundingDoubles: data[...])
       }
     return (Tensor(shape: shape, elements: elements), type)
   }
@@ -94,11 +133,7 @@ public enum NPY {
       case "descr" where type == nil: type = try scanner.pythonString()
       case "fortran_order" where order == nil: order = scanner.word()
       case "shape" where shape == nil:
-        var dimensions: [Int] = []
-        try scanner.items("(", ")", trailingComma: true) {
-          dimensions.append(try $0.wholeNumber())
-        }
-        shape = dimensions
+        shape = try scanner.wholeNumbers("(", ")", trailingComma: true)
       default: throw scanner.problem("unknown or repeated key \(quoted(key))")
       }
     }

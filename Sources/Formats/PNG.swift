@@ -53,11 +53,11 @@ public enum PNG {
   /// Palettes are resolved and 16 bits a sample are reduced to 8.
   ///
   /// Throws `FormatError` if the file is not exactly one PNG with every checksum right, or holds
-  /// more than 256 MiB of samples.
+  /// more than `limit` samples.
   public static func decode(
-    _ bytes: [UInt8], file: String
+    _ bytes: [UInt8], limit: Int = sizeLimit, file: String
   ) throws -> (width: Int, height: Int, channels: Int, bytes: [UInt8]) {
-    try checkChunks(bytes, file: file)
+    let bytes = try essential(bytes, file: file)
     func refused(_ image: UnsafePointer<png_image>) -> FormatError {
       FormatError(file: file, problem: "is not a PNG that can be read: \(message(image))")
     }
@@ -79,14 +79,15 @@ public enum PNG {
         let channels = Int(image.pointee.format) + 1
         // A byte holds at most 8 pixels and deflates 1032 to 1: a small file is a small image.
         guard
-          let size = [width, height, channels].checkedProduct, size <= sizeLimit,
+          let size = [width, height, channels].checkedProduct, size <= limit,
           width * height <= 8 * 1032 * bytes.count
         else {
           throw FormatError(
             file: file,
-            problem: "promises \(width) x \(height) x \(channels) samples; at most \(sizeLimit) "
+            problem: "promises \(width) x \(height) x \(channels) samples; at most \(limit) "
               + "are read, and \(bytes.count) bytes hold at most \(8 * 1032 * bytes.count) pixels")
         }
+        try checkData(of: bytes, width: width, height: height, file: file)
         // Without this, 16-bit samples that do not name their colour space are taken as linear.
         image.pointee.flags |= png_uint_32(PNG_IMAGE_FLAG_16BIT_sRGB)
 
@@ -97,8 +98,15 @@ public enum PNG {
     }
   }
 
+  /// The image in a file of at most 16 MiB, as ``decode(_:limit:file:)`` finds it.
+  public static func read(
+    _ path: String, limit: Int
+  ) throws -> (width: Int, height: Int, channels: Int, bytes: [UInt8]) {
+    try decode(File.read(path, limit: 1 << 24), limit: limit, file: path)
+  }
+
   /// Bytes that an image may have.
-  package static let sizeLimit = 1 << 28
+  public static let sizeLimit = 1 << 28
 
   static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
 
@@ -124,12 +132,24 @@ public enum PNG {
     }
   }
 
+  /// Encoders fill chunks of kilobytes.
+  private static let mostChunks = 65_536
+
+  /// Chunks that a decoder may pass over, but that say what pixels mean.
+  private static let meaningful = ["tRNS", "gAMA", "cHRM", "sRGB", "iCCP", "sBIT", "bKGD"]
+    .map { Array($0.utf8) }
+
+  /// The file without chunks that no pixel depends on: libpng would inflate a thousand texts of 8 MB.
+  ///
   /// Follows the chunks (length, type, data, CRC-32 of type and data) from the signature to the
   /// end, which libpng does not: it stops at the last pixel, and would not miss what is missing.
-  private static func checkChunks(_ bytes: [UInt8], file: String) throws {
+  private static func essential(_ bytes: [UInt8], file: String) throws -> [UInt8] {
     guard bytes.starts(with: signature) else {
-      throw FormatError(file: file, problem: "is not a PNG: it does not begin with the signature")
+      throw Pickle.refusal(of: bytes, file: file)
+        ?? FormatError(file: file, problem: "is not a PNG: it does not begin with the signature")
     }
+    var kept = signature
+    var count = 0
     var rest = bytes[signature.count...]
     var type: ArraySlice<UInt8> = []
     while !type.elementsEqual("IEND".utf8) {
@@ -137,7 +157,12 @@ public enum PNG {
       guard rest.count >= 12, length <= min(rest.count - 12, Int(Int32.max)) else {
         throw FormatError(file: file, problem: "is a PNG cut short: it ends before its last chunk")
       }
-      let checked = rest.dropFirst(4).prefix(4 + length)
+      count += 1
+      guard count <= mostChunks else {
+        throw FormatError(file: file, problem: "is a PNG of more than \(mostChunks) chunks")
+      }
+      let chunk = rest.prefix(12 + length)
+      let checked = chunk.dropFirst(4).dropLast(4)
       let crc = checked.withUnsafeBufferPointer { crc32(0, $0.baseAddress, uInt($0.count)) }
       rest = rest.dropFirst(8 + length)
       guard UInt64(crc) == bigEndian(rest.prefix(4)) else {
@@ -147,10 +172,14 @@ public enum PNG {
       }
       rest = rest.dropFirst(4)
       type = checked.prefix(4)
+      // A small first letter marks what may be passed over.
+      let isCritical = type.first.map { $0 & 0x20 == 0 } ?? true
+      if isCritical || meaningful.contains(where: type.elementsEqual) { kept += chunk }
     }
     guard rest.isEmpty else {
       throw FormatError(
         file: file, problem: "has \(bytes.count) bytes, but its PNG ends after \(rest.startIndex)")
     }
+    return kept
   }
 }

@@ -12,9 +12,11 @@ public struct SafeTensors: Equatable, Sendable {
   }
 
   /// The file at `path`; throws `FormatError` as `File.read` and `init(decoding:file:)` do. The bytes
-  /// of one tensor at a time are in memory.
+  /// of one tensor at a time are in memory, so that a file of half the memory's size fits.
   public static func read(_ path: String) throws -> SafeTensors {
-    try File.read(path) { size, bytes in try SafeTensors(size: size, bytes, file: path) }
+    try File.read(path, limit: File.physicalMemory / 2) { size, bytes in
+      try SafeTensors(size: size, bytes, file: path)
+    }
   }
 
   /// The bytes of the file. They depend on the content alone: everything is sorted by name. The
@@ -65,13 +67,17 @@ public struct SafeTensors: Equatable, Sendable {
 
   /// The content of a file.
   ///
-  /// Throws `FormatError` if the header is longer than the file or 100 MB, is not JSON of the
+  /// Throws `FormatError` if the header is longer than the file or 2 MiB, is not JSON of the
   /// specified form, repeats a name, has a tensor that is not `F32`, or if the tensors do not fill
   /// the rest of the file without gap or overlap, each as its shape demands, or are not those that the
   /// checksums in the note are of, if it has any.
   public init(decoding bytes: [UInt8], file: String) throws {
     try self.init(size: bytes.count, { Array(bytes[$0]) }, file: file)
   }
+
+  /// Of headers, in bytes: more than the deepest network's training needs. The format itself allows
+  /// 100 MB.
+  private static let longestHeader = 1 << 21
 
   private init(size: Int, _ bytes: (Range<Int>) throws -> [UInt8], file: String) throws {
     func part(_ range: Range<Int>) throws -> ArraySlice<UInt8> {
@@ -86,12 +92,20 @@ public struct SafeTensors: Equatable, Sendable {
         file: file,
         problem: "is not a safetensors file: at least 8 bytes expected, \(size) found")
     }
-    let length = littleEndian(try part(0..<8))
-    guard length <= 100_000_000, length <= size - 8 else {
-      throw FormatError(
-        file: file,
-        problem: "is not a safetensors file, or cut short: a header of \(length) bytes expected, "
-          + "at most 100000000 and the \(size - 8) that follow allowed")
+    // Enough to tell a pickle by.
+    let beginning = try part(0..<min(size, 4096))
+    let length = littleEndian(beginning.prefix(8))
+    guard length <= Self.longestHeader, length <= size - 8 else {
+      throw Pickle.refusal(of: beginning, file: file)
+        ?? FormatError(
+          file: file,
+          problem: "is not a safetensors file, or cut short: a header of \(length) bytes expected, "
+            + "at most \(Self.longestHeader) and the \(size - 8) that follow allowed")
+    }
+    if length > 0, beginning.dropFirst(8).first != UInt8(ascii: "{"),
+      let refusal = Pickle.refusal(of: beginning, file: file)
+    {
+      throw refusal
     }
     let dataStart = 8 + Int(length)
     let dataSize = size - dataStart

@@ -14,6 +14,9 @@ struct SafeTensorsHeader {
 
   static let metadataKey = "__metadata__"
 
+  /// Twice what the deepest network's training writes.
+  private static let mostTensors = 16_384
+
   var metadata: [String: String]
   var entries: [Entry]
 }
@@ -61,6 +64,9 @@ extension SafeTensorsHeader {
       guard names.insert(name).inserted else {
         throw scanner.problem("the name \(quoted(name)) appears twice")
       }
+      guard entries.count < Self.mostTensors else {
+        throw scanner.problem("more than \(Self.mostTensors) tensors")
+      }
       if name == Self.metadataKey {
         notes = try scanner.metadata()
       } else {
@@ -90,8 +96,8 @@ extension HeaderScanner {
       let key = try scanner.jsonKey()
       switch key {
       case "dtype" where type == nil: type = try scanner.jsonString()
-      case "shape" where shape == nil: shape = try scanner.wholeNumbers()
-      case "data_offsets" where offsets == nil: offsets = try scanner.wholeNumbers()
+      case "shape" where shape == nil: shape = try scanner.wholeNumbers("[", "]")
+      case "data_offsets" where offsets == nil: offsets = try scanner.wholeNumbers("[", "]")
       default:
         throw scanner.problem("tensor \(quoted(name)) has the unknown or repeated \(quoted(key))")
       }
@@ -104,12 +110,6 @@ extension HeaderScanner {
         file: file, problem: "tensor \(quoted(name)) is of dtype \(quoted(type)); only F32 is read")
     }
     return SafeTensorsHeader.Entry(name: name, shape: shape, begin: offsets[0], end: offsets[1])
-  }
-
-  private mutating func wholeNumbers() throws -> [Int] {
-    var numbers: [Int] = []
-    try items("[", "]") { numbers.append(try $0.wholeNumber()) }
-    return numbers
   }
 
   fileprivate mutating func jsonKey() throws -> String {
@@ -164,9 +164,16 @@ extension HeaderScanner {
 
   private mutating func hexadecimal() throws -> UInt16 {
     let digits = rest.prefix(4)
-    guard digits.count == 4, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
-      let unit = UInt16(String(decoding: digits, as: UTF8.self), radix: 16)
-    else { throw expected("four hexadecimal digits") }
+    var unit: UInt16 = 0
+    for digit in digits {
+      switch digit {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): unit = unit << 4 | UInt16(digit & 0xF)
+      case UInt8(ascii: "A")...UInt8(ascii: "F"), UInt8(ascii: "a")...UInt8(ascii: "f"):
+        unit = unit << 4 | UInt16(digit & 0xF + 9)
+      default: throw expected("four hexadecimal digits")
+      }
+    }
+    guard digits.count == 4 else { throw expected("four hexadecimal digits") }
     rest = rest[digits.endIndex...]
     return unit
   }

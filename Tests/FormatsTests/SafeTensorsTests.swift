@@ -138,13 +138,13 @@ import Testing
       #expect(problem { try decode(length + [0x7B, 0x7D]) }.contains("or cut short: a header of"))
     }
 
-    // 100 MB, and one byte more: 0x5F5E100 and 0x5F5E101.
-    var large = [UInt8](repeating: 0x20, count: 8 + 100_000_000)
-    large.replaceSubrange(0..<10, with: [0x00, 0xE1, 0xF5, 0x05, 0, 0, 0, 0, 0x7B, 0x7D])
+    // 2 MiB, and one byte more: 0x200000 and 0x200001.
+    var large = [UInt8](repeating: 0x20, count: 8 + 2_097_152)
+    large.replaceSubrange(0..<10, with: [0x00, 0x00, 0x20, 0, 0, 0, 0, 0, 0x7B, 0x7D])
     #expect(problem { try decode(large) } == "")
     large[0] = 0x01
     large.append(0x20)
-    #expect(problem { try decode(large) }.contains("a header of 100000001 bytes expected"))
+    #expect(problem { try decode(large) }.contains("a header of 2097153 bytes expected"))
   }
 
   @Test(arguments: [

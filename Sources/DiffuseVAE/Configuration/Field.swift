@@ -54,7 +54,7 @@ extension SettingsBlock {
     }
     let fields = Self.fields
     var seen: [String: Place] = [:]
-    for (key, place, value) in pairs {
+    for (key, place, value) in pairs where !findings.isFull {
       let setting = path.isEmpty ? key.asKey : "\(path).\(key.asKey)"
       if let first = seen.updateValue(place, forKey: key) {
         findings.report(

@@ -25,6 +25,13 @@ struct Findings {
   private(set) var given: [String: Place] = [:]
 
   private var problems: Set<Problem> = []
+
+  /// Nobody mends more at once.
+  static let most = 100
+
+  /// Whether there were more problems than are told.
+  private(set) var isFull = false
+
   private var unread: Set<String> = []
 
   private struct Problem: Hashable {
@@ -38,8 +45,16 @@ struct Findings {
 
   /// Notes a problem with a setting, or with a block, which may be the whole: "".
   mutating func report(_ problem: String, at place: Place, about path: String) {
-    problems.insert(Problem(place: place, text: problem))
+    insert(Problem(place: place, text: problem))
     unread.insert(path)
+  }
+
+  private mutating func insert(_ problem: Problem) {
+    guard problems.count < Self.most else {
+      isFull = isFull || !problems.contains(problem)
+      return
+    }
+    problems.insert(problem)
   }
 
   /// Notes that settings do not go together, where the last of them was given.
@@ -51,12 +66,14 @@ struct Findings {
     }
     guard areKnown else { return }
     let place = paths.compactMap { given[$0] }.max() ?? source
-    problems.insert(Problem(place: place, text: conflict))
+    insert(Problem(place: place, text: conflict))
   }
 
   /// In the order in which they stand in the file, then in the overrides.
   var messages: [String] {
-    problems.sorted { ($0.place, $0.text) < ($1.place, $1.text) }
-      .map { "\($0.place): \($0.text)" }
+    let sorted = problems.sorted { ($0.place, $0.text) < ($1.place, $1.text) }
+    let last = isFull ? sorted.suffix(1) : []
+    return sorted.map { "\($0.place): \($0.text)" }
+      + last.map { "\($0.place.name): there are more mistakes than these" }
   }
 }

@@ -1,10 +1,16 @@
 /// The name that `word` is most likely a misspelling of, if any is near enough.
 func nearest(to word: String, among names: [String]) -> String? {
-  let best = names.map { (name: $0, distance: editDistance(word, $0)) }
+  let length = word.count
+  // Names of a very different length are too far away; a word may be as long as a file.
+  let best = names.filter { abs($0.count - length) <= tolerance($0) }
+    .map { (name: $0, distance: editDistance(word, $0)) }
     .min { $0.distance < $1.distance }
-  guard let best, best.distance <= (best.name.count + 2) / 3 else { return nil }
+  guard let best, best.distance <= tolerance(best.name) else { return nil }
   return best.name
 }
+
+/// How far a misspelling of a name may be from it.
+private func tolerance(_ name: String) -> Int { (name.count + 2) / 3 }
 
 /// How many letters to insert, remove, replace or swap with their neighbour to turn one word into
 /// the other (optimal string alignment).

@@ -11,8 +11,9 @@ struct YAMLReader {
   /// In bytes: eighty times what all settings need.
   static let largestSize = 65_536
 
-  /// Each repeated key costs another reading of the text.
+  /// Each repeated key costs another reading of the text: so many, and of so many characters together.
   static let mostRepeatedKeys = 20
+  static let mostRereadCharacters = 100_000
 
   /// The first placeholder. The text may not use the private plane that begins here.
   static let firstPlaceholder: UInt32 = 0x10_0000
@@ -143,9 +144,10 @@ extension YAMLReader {
 
   /// Makes a key unique by its first letter. False if it is nothing that a setting could be called.
   private mutating func hide(keyAt mark: Mark) -> Bool {
-    guard hidden.count < 3 + Self.mostRepeatedKeys, var offset = offset(of: mark) else {
-      return false
-    }
+    let repeated = hidden.count - 3
+    guard repeated < Self.mostRepeatedKeys, repeated * text.count < Self.mostRereadCharacters,
+      var offset = offset(of: mark)
+    else { return false }
     if text[offset] == "\"" || text[offset] == "'" { offset += 1 }
     guard offset < text.count,
       text[offset].properties.isAlphabetic || ["*", "?", "<", "_"].contains(text[offset])

@@ -10,14 +10,15 @@ extension Matrix {
   ///   - name: the array's, in an NPZ file that has several.
   /// - Throws: ``UserError`` or `FormatError`, naming the file and what was expected.
   package init(array path: String, of shape: [Int], name: ArrayName) throws {
-    let (tensor, _) = try NPY.decode(rows: shape.reduce(1, *), of: path, name: name)
-    guard let count = tensor.shape.first, (1...1_000_000).contains(count),
-      Array(tensor.shape.dropFirst()) == shape
-    else {
-      let sizes = shape.map(String.init).joined(separator: ", ")
-      throw UserError("\(path): is of shape \(tensor.shape); expected [N, \(sizes)]")
+    let (tensor, _) = try NPY.read(path, rows: shape.reduce(1, *), name: name) { found, _ in
+      guard let count = found.first, (1...1_000_000).contains(count),
+        Array(found.dropFirst()) == shape
+      else {
+        let sizes = shape.map(String.init).joined(separator: ", ")
+        throw UserError("\(path): is of shape \(found); expected [N, \(sizes)]")
+      }
     }
-    self.init(count, shape.reduce(1, *), tensor.elements)
+    self.init(tensor.shape[0], shape.reduce(1, *), tensor.elements)
     guard isFinite else { throw UserError("\(path): has numbers that are not finite") }
   }
 
@@ -52,18 +53,19 @@ extension NPY {
   /// A file of at most 1 000 000 rows of so many numbers, and of no more than an eighth of the machine's
   /// memory: bytes become numbers four times as large.
   ///
-  /// - Parameter name: the array's, in an NPZ file that has several.
-  static func decode(
-    rows size: Int, of path: String, name: ArrayName
+  /// - Parameters:
+  ///   - name: the array's, in an NPZ file that has several.
+  ///   - check: throws for what is of no use, before the numbers are made.
+  static func read(
+    _ path: String, rows size: Int, name: ArrayName,
+    check: (_ shape: [Int], ElementType) throws -> Void
   ) throws -> (tensor: Tensor, type: ElementType) {
-    let limit = min(8 * 1_000_000 * size + 4096, File.physicalMemory / 8)
-    guard ArrayName.isArchive(path) else {
-      return try decode(File.read(path, limit: limit), file: path)
-    }
+    let limit = min(8 * 1_000_000 * size + 16384, File.physicalMemory / 8)
+    guard ArrayName.isArchive(path) else { return try read(path, limit: limit, check: check) }
     // What numpy.savez calls the first of arrays without names.
     let names = [name.rawValue] + (name == .images ? ["arr_0"] : [])
     let (file, bytes) = try NPZ.array(names, of: path, limit: limit)
-    return try decode(bytes, file: file)
+    return try decode(bytes, file: file, check: check)
   }
 }
 

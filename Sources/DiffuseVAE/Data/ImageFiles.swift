@@ -22,7 +22,7 @@ extension ByteImages {
       } else if path.lowercased().hasSuffix(".png") {
         try Self.image(path, shape)
       } else {
-        try Self.array(path, shape)
+        try Self.array(path, shape, counts)
       }
     try Self.check(images.count, in: counts, path)
     self = images
@@ -43,17 +43,32 @@ extension ByteImages {
     }
   }
 
-  private static func array(_ path: String, _ expected: ImageShape?) throws -> ByteImages {
-    let (tensor, type) = try NPY.decode(
-      rows: expected?.count ?? 1 << 20, of: path, name: .images)
-    let found = Array(tensor.shape.dropFirst())
-    guard let shape = expected ?? ImageShape(sizes: found), !tensor.shape.isEmpty,
-      found == shape.sizes || found + [1] == shape.sizes
-    else {
-      let sizes = expected?.sizes.map(String.init) ?? ["H", "W", "C"]
-      throw UserError(
-        "\(path): is of shape \(tensor.shape); expected [N, \(sizes.joined(separator: ", "))]")
+  private static func array(
+    _ path: String, _ expected: ImageShape?, _ counts: ClosedRange<Int>
+  ) throws -> ByteImages {
+    func shape(of array: [Int]) throws -> ImageShape {
+      let found = Array(array.dropFirst())
+      guard let shape = expected ?? ImageShape(sizes: found), !array.isEmpty,
+        found == shape.sizes || found + [1] == shape.sizes
+      else {
+        let sizes = expected?.sizes.map(String.init) ?? ["H", "W", "C"]
+        throw UserError(
+          "\(path): is of shape \(array); expected [N, \(sizes.joined(separator: ", "))]")
+      }
+      return shape
     }
+    let (tensor, type) = try NPY.read(path, rows: expected?.count ?? 1 << 20, name: .images) {
+      array, _ in
+      let image = try shape(of: array)
+      guard image.isDrawable else {
+        throw UserError(
+          """
+          \(path): images are \(image); they must have 1, 3 or 4 channels and at most 2^20 numbers
+          """)
+      }
+      try check(array[0], in: counts, path)
+    }
+    let shape = try shape(of: tensor.shape)
     guard type != .uint8 else { return ByteImages(tensor.elements.map { UInt8($0) }, shape) }
     guard tensor.elements.allSatisfy({ (0...1).contains($0) }) else {
       throw UserError("\(path): numbers must be in [0, 1], or bytes (uint8)")
@@ -62,7 +77,7 @@ extension ByteImages {
   }
 
   private static func image(_ path: String, _ shape: ImageShape?) throws -> ByteImages {
-    let image = try PNG.decode(File.read(path), file: path)
+    let image = try PNG.read(path, limit: ImageShape.mostNumbers)
     let found = ImageShape(height: image.height, width: image.width, channels: image.channels)
     guard found == shape ?? found else {
       throw UserError("\(path): is \(found), and not \(shape ?? found)")

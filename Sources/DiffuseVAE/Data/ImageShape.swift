@@ -18,9 +18,12 @@ public struct ImageShape: Equatable, Sendable, CustomStringConvertible {
   /// Numbers in one image.
   public var count: Int { height * width * channels }
 
+  /// Of an image that is trained on.
+  static let mostNumbers = 1 << 20
+
   /// Whether such images can be trained on and written as PNG.
   package var isDrawable: Bool {
-    [1, 3, 4].contains(channels) && max(height, width) <= 65536 && count <= 1 << 20
+    [1, 3, 4].contains(channels) && max(height, width) <= 65536 && count <= Self.mostNumbers
   }
 
   public var description: String { "\(height)x\(width)x\(channels)" }

@@ -148,9 +148,10 @@ struct SetFolder {
     guard let file = try Self.array("\(path)/\(split)-images") else { return nil }
     let images = try ByteImages(files: file, shape: nil, counts: Self.counts)
     guard let labels = try Self.array("\(path)/\(split)-labels") else { return images }
-    let (tensor, type) = try NPY.decode(rows: 1, of: labels, name: .labels)
-    guard type == .uint8, tensor.shape.count == 1 else {
-      throw UserError("\(labels): labels must be bytes (uint8) in one dimension")
+    let (tensor, _) = try NPY.read(labels, rows: 1, name: .labels) { shape, type in
+      guard type == .uint8, shape.count == 1 else {
+        throw UserError("\(labels): labels must be bytes (uint8) in one dimension")
+      }
     }
     return try labelled(images, tensor.elements.map { UInt8($0) }, labels)
   }

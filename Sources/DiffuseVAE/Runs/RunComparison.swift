@@ -31,7 +31,9 @@ extension Run {
     let finished = stages.filter(isFinished).map(\.rawValue)
     let next = stages.first { !isFinished($0) }
     let step = next.flatMap { lastMetrics($0, having: "loss")?["step"] }
-    let begun = next.flatMap { next in step.map { "\(next.rawValue) to step \(Int($0))" } }
+    let begun = next.flatMap { next in
+      step.map { "\(next.rawValue) to step \($0.digits(0))" }
+    }
     return (finished + [begun].compactMap { $0 }).joined(separator: ", ")
   }
 

@@ -153,6 +153,7 @@ public enum NPZ {
         file: file,
         problem: "is damaged: \(status.comp_size) bytes cannot be \(status.size) compressed")
     }
+    try Gzip.check(size: Int(status.comp_size), inflatingTo: Int(status.size), file: file)
     guard let handle = zip_fopen_index(archive, index, 0) else {
       throw failure("cannot be read", zip_get_error(archive), file)
     }

@@ -94,6 +94,20 @@ import Testing
     }
   }
 
+  @Test func refusesWhatInflatesToMuchMore() throws {
+    let zip = try withPython(
+      """
+      import io, sys, zipfile
+      f = io.BytesIO()
+      with zipfile.ZipFile(f, "w", zipfile.ZIP_DEFLATED) as archive:
+          archive.writestr("images.npy", bytes(1 << 25))
+      sys.stdout.buffer.write(f.getvalue())
+      """)
+    guard let zip else { return }
+    let message = problem { try decode(zip, "images", limit: 1 << 30) }
+    #expect(message.hasSuffix("at most 200 times a file's size is inflated"), "\(message)")
+  }
+
   @Test func refusesTooManyArrays() throws {
     let zip = try withPython(
       """

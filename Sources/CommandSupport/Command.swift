@@ -14,7 +14,7 @@ extension Command {
       var command = try parseAsRoot()
       try command.run()
     } catch let error as FileError where !error.isMistake {
-      FileHandle.standardError.write(Data("Error: \(error)\n".utf8))
+      StandardError.write("Error: \(error)\n")
       exit(withError: ExitCode(EX_IOERR))
     } catch {
       exit(withError: error)

@@ -1,3 +1,4 @@
+import Formats
 import Foundation
 import Logging
 import Neural
@@ -54,11 +55,11 @@ public enum Session {
 
   /// Prints text, at once even into a pipe.
   ///
-  /// - Throws: ``UserError`` when standard output does not take it.
+  /// - Throws: `FileError` when standard output does not take it.
   public static func show(_ text: String, terminator: String = "\n") throws {
     print(text, terminator: terminator)
     guard fflush(nil) == 0 else {
-      throw UserError("standard output cannot be written (\(String(cString: strerror(errno))))")
+      throw FileError(file: "standard output", problem: "cannot be written")
     }
   }
 

@@ -1,8 +1,8 @@
 import Foundation
 
 /// Text on stderr. What cannot be written is dropped: progress is no reason to stop.
-enum StandardError {
-  static func write(_ text: String) {
+public enum StandardError {
+  public static func write(_ text: String) {
     let bytes = Array(text.utf8)
     var start = 0
     while start < bytes.count {

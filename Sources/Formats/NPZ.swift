@@ -3,8 +3,8 @@ import CZip
 /// NPZ, the format of `numpy.savez` and `numpy.savez_compressed`: a zip archive with an NPY file for
 /// each array, `NAME.npy`.
 ///
-/// What the archive says of itself is checked before memory is asked for: the number of arrays, their
-/// sizes, and whether so few bytes can be so many.
+/// What the archive says of itself is checked before memory is asked for: the number of arrays, the size of
+/// the one that is wanted, and whether so few bytes can be so many.
 public enum NPZ {
   /// Arrays that an archive may have.
   static let mostArrays: UInt64 = 10_000
@@ -81,6 +81,7 @@ public enum NPZ {
     guard bytes.starts(with: Array("PK".utf8)) else {
       throw FormatError(file: file, problem: "is not an NPZ file: it does not begin with PK")
     }
+    try checkDirectory(of: bytes, file: file)
     return try bytes.withUnsafeBytes { content in
       var error = zip_error_t()
       zip_error_init(&error)
@@ -95,6 +96,24 @@ public enum NPZ {
       let (name, index) = try place(of: names, in: archive, file: file)
       let entryFile = "\(file), \(quoted(name))"
       return (entryFile, try entry(index, of: archive, limit: limit, file: entryFile))
+    }
+  }
+
+  /// Refuses crowds of arrays before the library reads about all of them, by what ends an archive: 22
+  /// bytes that begin with PK 5 6, and a remark.
+  private static func checkDirectory(of bytes: [UInt8], file: String) throws {
+    let tail = bytes.suffix(22 + 0xFFFF)
+    let places = tail.indices.reversed().filter {
+      $0 + 22 <= bytes.count && bytes[$0..<$0 + 4].elementsEqual([0x50, 0x4B, 5, 6])
+    }
+    for place in places {
+      let count = UInt64(littleEndian(bytes[place + 10..<place + 12]))
+      let size = littleEndian(bytes[place + 12..<place + 16])
+      // With a name of some length each, and what a tool adds.
+      guard count <= mostArrays, size <= mostArrays * 512 else {
+        throw FormatError(
+          file: file, problem: "has \(count) arrays; an archive of at most \(mostArrays) is read")
+      }
     }
   }
 

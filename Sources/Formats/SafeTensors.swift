@@ -14,7 +14,7 @@ public struct SafeTensors: Equatable, Sendable {
   /// The file at `path`; throws `FormatError` as `File.read` and `init(decoding:file:)` do. The bytes
   /// of one tensor at a time are in memory, so that a file of half the memory's size fits.
   public static func read(_ path: String) throws -> SafeTensors {
-    try File.read(path, limit: File.physicalMemory / 2) { size, bytes in
+    try File.read(path, limit: File.physicalMemory / 10 * 9) { size, bytes in
       try SafeTensors(size: size, bytes, file: path)
     }
   }

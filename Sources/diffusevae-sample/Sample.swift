@@ -112,8 +112,8 @@ struct Sample: Command {
     let generator = try Generator(model, options)
     let given = try material.read(
       for: model, count: count, times: restored.enlarge ?? 1)
-    if stage == .all, output.isFilm, let steps = generator.steps {
-      let frames = steps + Self.standing
+    if stage == .all, output.isFilm {
+      let frames = try generator.checkFilm(count: given.count) + Self.standing
       try output.check(count: frames * given.count, shape: model.shape, columns: frames)
     } else {
       try output.check(count: given.count, shape: model.shape)

@@ -11,8 +11,8 @@ struct Train: Command {
     discussion: """
       A run is a folder under --runs, named after the configuration file. Ctrl-C finishes the step \
       and writes a checkpoint; --resume goes on from it with the same bits. Exits with 0 when all is \
-      trained, 75 when --max-time was over before, 128 and the signal's number when interrupted, 74 when a \
-      file cannot be read or written, 64 for options that make no sense, 1 for everything else.
+      trained, 75 when --max-time was over before, 128 and the signal's number when interrupted, 74 when the \
+      system refuses to read or write a file, 64 for options that make no sense, 1 for everything else.
       """,
     subcommands: [List.self, Compare.self, Report.self, Doctor.self])
 
@@ -124,15 +124,18 @@ struct Train: Command {
     }
     let run = try request.begin(known, configuration)
     Interruption.install()
-    try run.record(command: CommandLine.arguments, threads: threads)
     logger.info("\(run.folder): \(data.name), \(data.training.count) images of \(data.shape)")
     logger.info("\(Session.describe(threads: threads))")
     let training = Training(
       run, configuration, data: data, threads: threads, logger: logger,
-      time: maxTime.map { .seconds(60 * $0) })
-    let isDone = try training.train(stages)
-    try run.summarise()
-    guard isDone else {
+      time: maxTime.map { .seconds(60 * $0) }, command: CommandLine.arguments)
+    let result = Result { try training.train(stages) }
+    do {
+      try run.summarise()
+    } catch {
+      logger.warning("the run's report is not written: \(error)")
+    }
+    guard try result.get() else {
       logger.notice("go on with: \(run.resumption)")
       throw ExitCode(Interruption.isRequested ? Interruption.exitCode : 75)  // EX_TEMPFAIL
     }

@@ -42,10 +42,12 @@ import Testing
   }
 
   private func train(
-    _ run: Run, _ configuration: Configuration, faults: [Int: Faulty.Fault], from vae: VAE? = nil
+    _ run: Run, _ configuration: Configuration, faults: [Int: Faulty.Fault], from vae: VAE? = nil,
+    time: Duration? = nil
   ) throws -> Bool {
     let training = Training(
-      run, configuration, data: try Dataset(configuration.data), threads: 1, logger: .silent)
+      run, configuration, data: try Dataset(configuration.data), threads: 1, logger: .silent,
+      time: time)
     try run.makeFolders()
     let first = vae ?? VAE(configuration.vae, pixels: 64, seed: 1)
     var trainer = try training.trainer(
@@ -145,7 +147,7 @@ import Testing
       let faults = Dictionary(uniqueKeysWithValues: (0..<12).map { ($0, Faulty.Fault.loss) })
       let run = try Run.create(in: runs, name: "a", stem: "a", configuration)
       let error = problem { try train(run, configuration, faults: faults) }
-      #expect(error.hasPrefix("training diverged at step 10: the loss is nan"), "\(error)")
+      #expect(error.hasPrefix("training diverged at step 9: the loss is nan"), "\(error)")
 
       // One update at this rate is finite, and leads to weights that are not.
       configuration.training.vae.weightDecay = 1
@@ -159,6 +161,58 @@ import Testing
       let lost = problem { try train(other, configuration, faults: [:], from: vae) }
       #expect(lost.contains("weights are not finite"), "\(lost)")
       #expect(!other.has(other.stateFile(.vae)) && !other.isFinished(.vae))
+    }
+  }
+
+  @Test("Who is asked to stop while an update is left out still writes a checkpoint")
+  func stopsWhileSkipping() throws {
+    try inTemporaryFolder { runs in
+      var configuration = try configuration("skip")
+      configuration.training.checkpointSteps = nil
+      let run = try Run.create(in: runs, name: "a", stem: "a", configuration)
+      #expect(try !train(run, configuration, faults: [0: .loss], time: .zero))
+      #expect(try SafeTensors.read(run.stateFile(.vae)).metadata["step"] == "1")
+    }
+  }
+
+  /// From moments of nothing Adam's first update is `rate · sign(gradient)` for every weight, whatever the
+  /// gradient is (Kingma & Ba 2014, §2.1): that is so only if it counts updates, and not steps.
+  @Test("Updates that were taken back are none to the optimizer, also after going on")
+  func countsUpdates() throws {
+    try inTemporaryFolder { runs in
+      let configuration = try configuration("rollback")
+      let run = try Run.create(in: runs, name: "a", stem: "a", configuration)
+      let training = Training(
+        run, configuration, data: try Dataset(configuration.data), threads: 1, logger: .silent)
+      try run.makeFolders()
+      func trainer() throws -> Trainer<VAEObjective> {
+        try training.trainer(
+          VAEObjective(configuration.vae), VAE(configuration.vae, pixels: 64, seed: 1), .vae,
+          on: training.data.training)
+      }
+      var first = try trainer()
+      try training.checkpoint(first, .vae)
+      for _ in 0..<5 { _ = try first.advance() }
+      try training.rollBack(&first, .vae)
+      first.skip()
+      try training.checkpoint(first, .vae)
+
+      for var trainer in [first, try trainer()] {
+        #expect(trainer.step == 6)
+        let before = trainer.network.parameters
+        let rate = try Float(trainer.advance().rate)
+        var counts = (moved: 0, all: 0)
+        for (name, value) in trainer.network.parameters where name.hasSuffix("/value") {
+          let old = try #require(before[name])
+          for (a, b) in zip(value.elements, old.elements) where a != b {
+            counts.all += 1
+            #expect(abs(a - b) < 1.001 * rate)
+            // Gradients near ε move less.
+            if abs(abs(a - b) - rate) < 0.01 * rate { counts.moved += 1 }
+          }
+        }
+        #expect(counts.moved > counts.all * 9 / 10 && counts.all > 1000)
+      }
     }
   }
 }

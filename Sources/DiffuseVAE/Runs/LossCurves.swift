@@ -69,7 +69,7 @@ struct LossCurves {
         """)
     }
     for (number, curve) in curves.enumerated() {
-      let colour = ["#1b6ca8", "#c4541b"][number % 2]
+      let colour = colours[number % colours.count]
       let path = curve.points.map { "\(x($0.x).digits(1)),\(y($0.y).digits(1))" }
       lines.append(
         """
@@ -78,8 +78,17 @@ struct LossCurves {
         text-anchor="end" fill="\(colour)">\(curve.name)</text>
         """)
     }
+    // A line of one point is none.
+    for (number, curve) in curves.enumerated() where curve.points.count <= 20 {
+      let colour = colours[number % colours.count]
+      lines += curve.points.map {
+        "<circle cx=\"\(x($0.x).digits(1))\" cy=\"\(y($0.y).digits(1))\" r=\"2.5\" fill=\"\(colour)\"/>"
+      }
+    }
     return lines.joined(separator: "\n")
   }
+
+  private static let colours = ["#1b6ca8", "#c4541b"]
 
   /// Round numbers between two, some five of them.
   static func ticks(_ low: Double, _ high: Double) -> [(value: Double, text: String)] {

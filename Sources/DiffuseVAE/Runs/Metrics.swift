@@ -33,9 +33,9 @@ struct Metrics {
     }
   }
 
-  /// All lines of a run, as far as they can be read; none where it has not begun.
-  static func entries(of run: Run) -> [Entry] {
-    let bytes = (try? File.read(run.metricsFile)) ?? []
+  /// All lines of a run that are whole; none where it has not begun.
+  static func entries(of run: Run) throws -> [Entry] {
+    let bytes = run.has(run.metricsFile) ? try File.read(run.metricsFile) : []
     return bytes.split(separator: UInt8(ascii: "\n")).compactMap { Entry($0) }
   }
 
@@ -63,8 +63,8 @@ struct Metrics {
       do {
         events = try EventFile(in: run.folder, ending: stage.rawValue)
       } catch {
-        throw FormatError(
-          file: run.folder + "/events.out.tfevents", problem: "cannot be written: \(error.reason)")
+        throw FileError(
+          file: run.folder + "/events.out.tfevents", problem: "cannot be written", error)
       }
     #endif
   }
@@ -77,7 +77,7 @@ struct Metrics {
         let names = numbers.map { ("\(stage.rawValue)/\($0)", $1) }
         try events.append(step: step, Dictionary(uniqueKeysWithValues: names))
       } catch {
-        throw FormatError(file: events.path, problem: "cannot be written: \(error.reason)")
+        throw FileError(file: events.path, problem: "cannot be written", error)
       }
     #endif
     var entry: [String: Any] = numbers

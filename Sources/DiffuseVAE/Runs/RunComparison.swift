@@ -78,7 +78,7 @@ extension Run {
 
   /// The numbers of a stage's last line that has one of that name.
   private func lastMetrics(_ stage: Stage, having name: String) -> [String: Double]? {
-    Metrics.entries(of: self).last { $0.stage == stage && $0.numbers[name] != nil }?.numbers
+    (try? Metrics.entries(of: self))?.last { $0.stage == stage && $0.numbers[name] != nil }?.numbers
   }
 
   /// The Fréchet distances of what was evaluated; none if nothing was.

@@ -22,7 +22,6 @@ final class RunLock {
     repeat { answer = flock(file, LOCK_EX | LOCK_NB) } while answer != 0 && errno == EINTR
     guard answer == 0 else {
       let reason = errno
-      close(file)
       guard reason == EWOULDBLOCK else {
         throw FileError(file: path, problem: "cannot be locked", code: reason)
       }

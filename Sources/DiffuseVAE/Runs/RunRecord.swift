@@ -48,7 +48,7 @@ extension Run {
   /// Writes anew what follows from the rest of the run: `metrics.csv`, `summary.json`, `losses.svg` and
   /// `report.html`.
   public func summarise() throws {
-    let entries = Metrics.entries(of: self)
+    let entries = try Metrics.entries(of: self)
     try File.writeAtomically(Array(Self.csv(entries).utf8), to: folder + "/metrics.csv")
     try File.writeAtomically(Array(LossCurves(entries).svg.utf8), to: folder + "/losses.svg")
     let stages = Stage.allCases.compactMap { stage -> (String, Summary.Part)? in

@@ -74,9 +74,13 @@ extension Run {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder + "/samples")) ?? []
     // Stages in the order of training; within one, numbers have leading zeros.
     return try Stage.allCases.flatMap { stage in
-      try names.filter { $0.hasPrefix(stage.rawValue + "-") && $0.hasSuffix(".png") }.sorted().map {
-        let data = Data(try File.read("\(folder)/samples/\($0)")).base64EncodedString()
-        let title = Self.escaped(String($0.dropLast(4)))
+      let own = names.filter { $0.hasPrefix(stage.rawValue + "-") && $0.hasSuffix(".png") }.sorted()
+      // The last one, and so many before it that the page stays one that can be mailed.
+      let stride = (own.count + 11) / 12
+      return try own.indices.filter { (own.count - 1 - $0) % max(1, stride) == 0 }.map {
+        let name = own[$0]
+        let data = Data(try File.read("\(folder)/samples/\(name)")).base64EncodedString()
+        let title = Self.escaped(String(name.dropLast(4)))
         return "<figure><img alt=\"\(title)\" src=\"data:image/png;base64,\(data)\">"
           + "<figcaption>\(title)</figcaption></figure>"
       }

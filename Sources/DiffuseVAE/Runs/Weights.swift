@@ -44,9 +44,10 @@ package enum Weights {
   }
 
   /// A whole training state: all arrays of every parameter, what the objective has learnt, if it does,
-  /// and the number of updates.
+  /// and the number of steps, and of those that were lost.
   static func state(
-    of network: some Parameterized, memory: Matrix? = nil, step: Int, configuration: Configuration
+    of network: some Parameterized, memory: Matrix? = nil, step: Int, lost: Int = 0,
+    configuration: Configuration
   ) -> SafeTensors {
     var tensors: [String: Tensor] = [:]
     tensors[memoryName] = memory.map { Tensor($0) }
@@ -54,11 +55,18 @@ package enum Weights {
     network.visitParameters { name, parameter in
       parameter.visitArrays { tensors["\(name)/\($0)"] = Tensor($1) }
     }
-    let metadata = ["step": String(step), "configuration": configuration.yaml]
+    var metadata = ["step": String(step), "configuration": configuration.yaml]
+    if lost > 0 { metadata[lostKey] = String(lost) }
     return SafeTensors(metadata: metadata, tensors: tensors)
   }
 
   private static let memoryName = "memory"
+  private static let lostKey = "lost"
+
+  /// Steps of a state without an update.
+  static func lostSteps(of file: SafeTensors) -> Int {
+    max(0, file.metadata[lostKey].flatMap { Int($0) } ?? 0)
+  }
 
   /// Puts `network` and an objective's memory where a training stopped.
   ///

@@ -249,27 +249,43 @@ public struct Generator: Sendable {
   /// - Returns: each `[drafts, pixels]`, clipped to [0, 1].
   /// - Throws: ``UserError`` for `rk45`, by which every image takes steps of its own.
   package func denoising(_ drafts: [Draft]) throws -> [Matrix] {
-    guard options.sampler.countsSteps else {
-      throw UserError(
-        "a film of sampler \(options.sampler) cannot be made: its images differ in steps")
-    }
+    try checkFilm(count: drafts.count)
     let pixels = model.shape.count
-    let frames = levels.count * max(1, options.corrections + 2) + 1
-    try checkMemory(
-      bytes: 3 * 4 * frames * drafts.count * pixels, "a film of \(drafts.count) images")
     // Frames side by side, that every image has a row.
     let joined = try inBatches(drafts.map(\.number)) { places in
       let batch = try batch(places.map { drafts[$0] })
       let (formulation, reconstruction) = (model.process.formulation, batch.known.reconstruction)
-      var frames = Matrix(places.count, 0)
-      let y0 = try draw(batch) {
-        frames = frames.joined(formulation.networkInput($0, reconstruction))
-      }
+      var frames: [Matrix] = []
+      let y0 = try draw(batch) { frames.append(formulation.networkInput($0, reconstruction)) }
+      frames.append(formulation.image(fromChain: y0, reconstruction))
       tally.finish()
-      return frames.joined(formulation.image(fromChain: y0, reconstruction)).affine(0.5, 0.5)
-        .clamped(to: 0...1)
+      var elements: [Float] = []
+      elements.reserveCapacity(frames.count * places.count * pixels)
+      for row in places.indices {
+        for frame in frames { elements += frame.elements[row * pixels..<(row + 1) * pixels] }
+      }
+      return Matrix(places.count, frames.count * pixels, elements).affine(0.5, 0.5).clamped(
+        to: 0...1)
     }
     return (0..<joined.columns / pixels).map { joined.columns($0 * pixels..<($0 + 1) * pixels) }
+  }
+
+  /// Refuses a film, see ``denoising(_:)``, that cannot be made, or is more than memory holds.
+  ///
+  /// - Returns: the frames that it has at most.
+  @discardableResult
+  package func checkFilm(count: Int) throws -> Int {
+    guard options.sampler.countsSteps else {
+      throw UserError(
+        "a film of sampler \(options.sampler) cannot be made: its images differ in steps")
+    }
+    // What asks most often for a step: corrections, and what is around them.
+    let frames = levels.count * (options.corrections + 2) + 1
+    // Batches are whole, with repetitions.
+    let images = (count + batch - 1) / batch * batch
+    try checkMemory(
+      bytes: 3 * 4 * frames * images * model.shape.count, "a film of \(images) images")
+    return frames
   }
 
   /// - Parameter draw: from the noise of a batch to its y0.

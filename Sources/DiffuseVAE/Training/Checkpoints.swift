@@ -8,17 +8,18 @@ extension Training {
     _ objective: Goal, _ network: consuming Goal.Network, _ stage: Stage,
     on examples: some Examples
   ) throws -> Trainer<Goal> {
-    var (objective, step) = (objective, 0)
+    var (objective, step, lost) = (objective, 0, 0)
     if let (path, file) = try state(of: stage) {
       try check(trainedOn: [file.metadata[Model.fingerprintKey]].compactMap { $0 }, path)
       step = try Weights.decodeState(
         file, into: &network, &objective.memory, configuration: configuration, path: path)
+      lost = min(step, Weights.lostSteps(of: file))
       logger.info("\(configuration.title(of: stage)): going on from step \(step)")
     }
     let trainer = try Trainer(
       objective, network, examples: examples, settings: configuration.settings(of: stage),
       lanes: configuration.training.lanes, seed: stage.seed(configuration.training.seed),
-      threads: threads, step: step)
+      threads: threads, step: step, lost: lost)
     guard step <= trainer.totalSteps else {
       throw FormatError(
         file: run.stateFile(stage),
@@ -41,6 +42,12 @@ extension Training {
         return (path, file)
       } catch let error as FormatError {
         damage = damage ?? error
+      } catch let error as FileError where path != run.previousStateFile(stage) {
+        // It may be readable another time: it is not given up for the one before.
+        throw FileError(
+          file: path,
+          problem: "cannot be read (if it stays so, remove it, and the checkpoint before is taken)",
+          code: error.code)
       }
     }
     if let damage { throw damage }
@@ -52,7 +59,7 @@ extension Training {
   /// - Throws: ``Divergence`` for weights that are not finite; the checkpoints are then as they were.
   func checkpoint(_ trainer: Trainer<some Objective>, _ stage: Stage) throws {
     var state = Weights.state(
-      of: trainer.network, memory: trainer.objective.memory, step: trainer.step,
+      of: trainer.network, memory: trainer.objective.memory, step: trainer.step, lost: trainer.lost,
       configuration: configuration)
     state.metadata[Model.fingerprintKey] = fingerprint
     try check(finite: state, step: trainer.step)
@@ -64,7 +71,7 @@ extension Training {
   func check(finite file: SafeTensors, step: Int) throws {
     guard file.tensors.values.allSatisfy({ $0.elements.allSatisfy(\.isFinite) }) else {
       throw Divergence(
-        step: step, what: "weights are not finite; the checkpoint before is kept", examples: [])
+        step: step, what: "weights are not finite", examples: [])
     }
   }
 
@@ -72,9 +79,9 @@ extension Training {
   func rollBack<Goal: Objective>(_ trainer: inout Trainer<Goal>, _ stage: Stage) throws {
     guard let (path, file) = try state(of: stage) else { return }
     var (network, memory) = (trainer.network, trainer.objective.memory)
-    _ = try Weights.decodeState(
+    let step = try Weights.decodeState(
       file, into: &network, &memory, configuration: configuration, path: path)
-    trainer.restore(network, memory)
+    trainer.restore(network, memory, updates: max(0, step - Weights.lostSteps(of: file)))
   }
 
   /// - Parameter fingerprints: none where an older version has trained.

@@ -1,5 +1,5 @@
 /// Numbers that are not finite, in place of which there is no update.
-package struct Divergence: Error, CustomStringConvertible {
+public struct Divergence: Error, CustomStringConvertible {
   /// Updates made before.
   let step: Int
   /// What is not finite.
@@ -10,7 +10,7 @@ package struct Divergence: Error, CustomStringConvertible {
   /// Without another batch these weights come to nothing.
   var isOfWeights: Bool { examples.isEmpty }
 
-  package var description: String {
+  public var description: String {
     let some = examples.prefix(5).map(String.init).joined(separator: ", ")
     let others = examples.count > 5 ? ", …" : ""
     return "training diverged at step \(step): \(what)"

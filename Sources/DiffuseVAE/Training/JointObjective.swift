@@ -56,10 +56,10 @@ struct JointObjective<Network: LearnedDenoiser>: Objective {
   }
   mutating func learn(_ losses: [TimestepLoss]) { second.learn(losses) }
 
-  func moved(at step: Int) -> (part: String?, updates: Int) {
-    guard alternates else { return (nil, step) }
+  func moved(at step: Int, updates: Int) -> (part: String?, updates: Int) {
+    guard alternates else { return (nil, updates) }
     typealias Names = BothNetworks<Network>
-    return ((movesVAE(at: step) ? Names.vaeName : Names.denoiserName) + ".", step / 2)
+    return ((movesVAE(at: step) ? Names.vaeName : Names.denoiserName) + ".", updates / 2)
   }
 
   private func movesVAE(at step: Int) -> Bool { !alternates || step.isMultiple(of: 2) }

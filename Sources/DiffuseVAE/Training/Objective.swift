@@ -26,9 +26,9 @@ package protocol Objective: Sendable {
   /// one that learns nothing.
   var memory: Matrix? { get set }
 
-  /// Which parameters an update moves, by what their names begin with, nil for all; and how many updates
-  /// have moved them before.
-  func moved(at step: Int) -> (part: String?, updates: Int)
+  /// Which parameters an update moves, by what their names begin with, nil for all; and how many of the
+  /// `updates` that were made before have moved them.
+  func moved(at step: Int, updates: Int) -> (part: String?, updates: Int)
 
   /// The losses of a slice that it is to learn from, row by row.
   func losses(_ residuals: borrowing Residuals) -> [TimestepLoss]
@@ -43,7 +43,9 @@ extension Objective {
     get { nil }
     set {}
   }
-  package func moved(at step: Int) -> (part: String?, updates: Int) { (nil, step) }
+  package func moved(at step: Int, updates: Int) -> (part: String?, updates: Int) {
+    (nil, updates)
+  }
   package func losses(_ residuals: borrowing Residuals) -> [TimestepLoss] { [] }
   package func learn(_ losses: [TimestepLoss]) {}
 }

@@ -14,7 +14,8 @@ extension Model {
   ///   - report: is told, after each update, its number from 1 and its loss, a mean over pixels of
   ///     squared errors, weighted as `diffusion.loss` says.
   /// - Throws: ``ConfigurationError`` for settings out of range, ``UserError`` when the images do not suit
-  ///   them, or training diverges.
+  ///   them, ``Divergence`` when training comes to numbers that are not finite, whatever
+  ///   `training.on_nonfinite` says.
   public init<Network: Denoiser>(
     training network: Network, _ configuration: Configuration, on data: Dataset,
     first: Model? = nil, threads: Int, report: (_ step: Int, _ loss: Double) -> Void = { _, _ in }

@@ -38,6 +38,8 @@ package struct Trainer<Goal: Objective> {
   package let totalSteps: Int
   package private(set) var network: Goal.Network
   package private(set) var step = 0
+  /// Steps up to here whose updates were left out or taken back: to the optimizer there were none.
+  private(set) var lost: Int
 
   private let examples: any Examples
   private let lanes: Int
@@ -55,11 +57,11 @@ package struct Trainer<Goal: Objective> {
   /// - Parameters:
   ///   - lanes: slices that a batch is cut into. The result depends on it in its last bits; on
   ///     `threads` it does not depend at all.
-  ///   - step: the number of updates that made the network.
+  ///   - step: the number of steps, and `lost` of those among them without an update, that made the network.
   /// - Throws: ``UserError`` when there are fewer examples than a batch has.
   package init(
     _ objective: Goal, _ network: Goal.Network, examples: some Examples, settings: StageSettings,
-    lanes: Int, seed: UInt64, threads: Int, step: Int = 0
+    lanes: Int, seed: UInt64, threads: Int, step: Int = 0, lost: Int = 0
   ) throws {
     guard settings.batch <= examples.count else {
       throw UserError(
@@ -72,7 +74,7 @@ package struct Trainer<Goal: Objective> {
     self.settings = settings
     self.seed = seed
     self.threads = threads
-    self.step = step
+    (self.step, self.lost) = (step, lost)
     self.lanes = min(lanes, settings.batch)
     totalSteps = settings.totalSteps(images: examples.count)
     var optimizer = AdamW()
@@ -100,7 +102,7 @@ package struct Trainer<Goal: Objective> {
     }
     guard terms.allSatisfy(\.isFinite) else { throw diverged("the loss is \(terms[0])") }
     let rate = settings.rate(at: step, of: totalSteps)
-    let (part, updates) = objective.moved(at: step)
+    let (part, updates) = objective.moved(at: step, updates: step - lost)
     // Does nothing when the norm is not finite.
     let norm = try optimizer.update(
       &network, lanes: consume gradients, step: updates, rate: Float(rate), part: part,
@@ -112,12 +114,13 @@ package struct Trainer<Goal: Objective> {
   }
 
   /// Leaves out an update.
-  mutating func skip() { step += 1 }
+  mutating func skip() { (step, lost) = (step + 1, lost + 1) }
 
-  /// Takes another network, and what the objective had learnt with it.
-  mutating func restore(_ network: Goal.Network, _ memory: Matrix?) {
+  /// Takes back the network that so many updates had made, and what the objective had learnt with it.
+  mutating func restore(_ network: Goal.Network, _ memory: Matrix?, updates: Int) {
     self.network = network
     objective.memory = memory
+    lost = step - updates
   }
 
   /// The loss's terms for the examples of these numbers, the gradients that each lane finds, and what

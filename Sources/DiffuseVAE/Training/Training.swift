@@ -13,12 +13,16 @@ public struct Training {
   let logger: Logger
   /// When to stop after a step and write a checkpoint, as when interrupted.
   private let deadline: ContinuousClock.Instant?
+  private let command: [String]
 
-  /// - Parameter time: how long training may go on; nil for as long as it takes.
+  /// - Parameters:
+  ///   - time: how long training may go on; nil for as long as it takes.
+  ///   - command: the words that were typed, for the run's record; none for no record.
   public init(
     _ run: Run, _ configuration: Configuration, data: Dataset, threads: Int, logger: Logger,
-    time: Duration? = nil
+    time: Duration? = nil, command: [String] = []
   ) {
+    self.command = command
     deadline = time.map { ContinuousClock.now + $0 }
     self.run = run
     self.configuration = configuration
@@ -37,6 +41,7 @@ public struct Training {
     let lock = try RunLock(run)
     defer { withExtendedLifetime(lock) {} }
     run.removeTemporaries()
+    if !command.isEmpty { try run.record(command: command, threads: threads) }
     for stage in stages {
       if run.isFinished(stage) { continue }
       if Interruption.isRequested { return false }
@@ -179,46 +184,55 @@ public struct Training {
     var log = try StageLog(run, stage, trainer, title: configuration.title(of: stage))
     let clock = ContinuousClock()
     var saved = clock.now
-    var failures = 0  // In a row.
+    let title = configuration.title(of: stage)
     let policy = configuration.training.onNonfinite
+    var failures = 0  // In a row; ten are the end.
+    /// Whether training goes on after numbers that are not finite.
+    func goesOn(after divergence: Divergence, _ trainer: inout Trainer<Goal>) throws -> Bool {
+      failures += 1
+      let isCured = policy == .rollback || policy == .skip && !divergence.isOfWeights
+      guard isCured, failures < 10 else { return false }
+      log.pause()
+      logger.warning("\(title): \(divergence); \(policy)")
+      if policy == .rollback { try rollBack(&trainer, stage) }
+      if !divergence.isOfWeights { trainer.skip() }
+      return true
+    }
     if policy == .rollback, trainer.step == 0 { try checkpoint(trainer, stage) }
     while !trainer.isFinished {
       let isGridDue = isGridDue(after: trainer.step + 1, of: trainer.totalSteps)
       do {
         let report = try trainer.advance()
+        failures = 0
         try log.record(
           report.terms, norm: report.norm, rate: report.rate, step: trainer.step,
           epoch: trainer.epoch)
-        // Before what may fail.
-        let isDue = configuration.training.checkpointSteps.map {
-          trainer.step.isMultiple(of: $0)
-        }
-        if mustStop || isGridDue || isDue == true || clock.now - saved > .seconds(300) {
-          try checkpoint(trainer, stage)
-          saved = clock.now
-        }
-        failures = 0
-      } catch let divergence as Divergence
-        where failures < 10 && (policy == .rollback || policy == .skip && !divergence.isOfWeights)
-      {
-        failures += 1
-        log.pause()
-        logger.warning("\(configuration.title(of: stage)): \(divergence); \(policy)")
-        if policy == .rollback { try rollBack(&trainer, stage) }
-        if !divergence.isOfWeights { trainer.skip() }
-      } catch let divergence as Divergence where divergence.isOfWeights {
-        log.pause()
-        throw divergence.error
       } catch {
-        // The weights are those after the last step that did not fail.
-        log.pause()
+        let divergence = error as? Divergence
+        if try divergence.map({ try goesOn(after: $0, &trainer) }) != true {
+          // The weights are those after the last step that did not fail.
+          log.pause()
+          do {
+            try checkpoint(trainer, stage)
+          } catch {
+            logger.warning("\(title): step \(trainer.step) is lost: \(error)")
+          }
+          throw divergence?.error ?? error
+        }
+      }
+
+      // The checkpoint first: what follows may fail.
+      let isDue = configuration.training.checkpointSteps.map { trainer.step.isMultiple(of: $0) }
+      if mustStop || isGridDue || isDue == true || trainer.isFinished
+        || clock.now - saved > .seconds(300)
+      {
         do {
           try checkpoint(trainer, stage)
-        } catch {
-          logger.warning(
-            "\(configuration.title(of: stage)): step \(trainer.step) is lost: \(error)")
+          saved = clock.now
+        } catch let divergence as Divergence {
+          log.pause()
+          guard try goesOn(after: divergence, &trainer) else { throw divergence.error }
         }
-        throw (error as? Divergence)?.error ?? error
       }
       if isGridDue {
         if let test {
@@ -228,11 +242,7 @@ public struct Training {
       }
       if mustStop && !trainer.isFinished {
         log.pause()
-        logger.notice(
-          """
-          \(configuration.title(of: stage)): stopped after step \(trainer.step) of \
-          \(trainer.totalSteps)
-          """)
+        logger.notice("\(title): stopped after step \(trainer.step) of \(trainer.totalSteps)")
         return false
       }
     }

@@ -1,4 +1,5 @@
 """What scripts/bombs does: bombs.py FOLDER-OF-COMMANDS"""
+import io
 import os
 import pathlib
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 import zlib
 
 MILLISECONDS, MIB = 100, 64
@@ -39,6 +41,16 @@ def npy(shape, kind="<f4", length=None):
     header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
     size = struct.pack("<I", len(header) if length is None else length)
     return b"\x93NUMPY\2\0" + size + header
+
+
+def archived(arrays):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, parts in arrays:
+            with archive.open(name, "w", force_zip64=True) as array:
+                for part in parts:
+                    array.write(part)
+    return file.getvalue()
 
 
 def chunk(kind, content):
@@ -76,6 +88,10 @@ def sets():
     line = npy(f"({1 << 30},)", "|u1")
     yield "NPY: 1 GiB of bytes in one dimension", arrays, lambda: line, (1 << 30) + len(line)
     yield "NPY: brackets in brackets", arrays, lambda: npy("(" * 9000), None
+    archive = "train-images.npz"
+    yield "NPZ: 1 GiB of zeros", archive, lambda: archived([("images.npy", zeros(1 << 30))]), None
+    yield "NPZ: 1 000 000 arrays", archive, lambda: archived(
+        [(f"{i}.npy", [b""]) for i in range(1_000_000)]), None
     picture = "train/x.png"
     pixel = compressed([bytes(2)], 15)
     yield "PNG: 2^31 - 1 by 2^31 - 1 pixels", picture, lambda: png(

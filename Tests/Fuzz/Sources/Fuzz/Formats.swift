@@ -22,6 +22,14 @@ let formats: [String: @Sendable ([UInt8]) throws -> Void] = [
     let again = try NPY.decode(NPY.encode(tensor), file: "f").tensor
     precondition(again.shape == tensor.shape && again.bytes == tensor.bytes)
   },
+  "npz": { bytes in
+    guard
+      let array = try value({
+        try NPZ.array(["images"], of: bytes, file: "f", limit: 1 << 20).bytes
+      })
+    else { return }
+    precondition(array.count <= 1 << 20)
+  },
   "png": { bytes in
     for bytes in [bytes, withChecksums(bytes)] {
       guard let image = try value({ try PNG.decode(bytes, limit: 1 << 20, file: "f") }) else {

@@ -95,25 +95,32 @@ import Testing
     }
   }
 
+  /// A trainer of what ``train(_:_:faults:from:time:)`` trains.
+  private func trainer(_ configuration: Configuration) throws -> Trainer<VAEObjective> {
+    try Trainer(
+      VAEObjective(configuration.vae), VAE(configuration.vae, pixels: 64, seed: 1),
+      examples: Dataset(configuration.data).training, settings: configuration.training.vae,
+      lanes: configuration.training.lanes, seed: Stage.vae.seed(0), threads: 1)
+  }
+
+  private func expect(_ run: Run, hasWeightsOf trainer: Trainer<VAEObjective>) throws {
+    let file = try SafeTensors.read(run.weightsFile(.vae))
+    trainer.network.averaged.forEachParameter { name, parameter in
+      #expect(file.tensors[name]?.elements == parameter.value.elements, "\(name)")
+    }
+  }
+
   @Test("Skipping leaves the update out, and no other")
   func skips() throws {
     try inTemporaryFolder { runs in
       let configuration = try configuration("skip")
       let run = try Run.create(in: runs, name: "a", stem: "a", configuration)
       #expect(try train(run, configuration, faults: [3: .loss, 7: .gradient, 8: .overflow]))
-
-      let digits = try Dataset(configuration.data)
-      var trainer = try Trainer(
-        VAEObjective(configuration.vae), VAE(configuration.vae, pixels: 64, seed: 1),
-        examples: digits.training, settings: configuration.training.vae, lanes: 3,
-        seed: Stage.vae.seed(0), threads: 1)
+      var trainer = try trainer(configuration)
       for step in 0..<12 {
         if [3, 7, 8].contains(step) { trainer.skip() } else { _ = try trainer.advance() }
       }
-      let file = try SafeTensors.read(run.weightsFile(.vae))
-      trainer.network.averaged.forEachParameter { name, parameter in
-        #expect(file.tensors[name]?.elements == parameter.value.elements, "\(name)")
-      }
+      try expect(run, hasWeightsOf: trainer)
     }
   }
 
@@ -124,19 +131,11 @@ import Testing
       configuration.training.checkpointSteps = 4
       let run = try Run.create(in: runs, name: "a", stem: "a", configuration)
       #expect(try train(run, configuration, faults: [6: .loss]))
-
-      let digits = try Dataset(configuration.data)
-      var trainer = try Trainer(
-        VAEObjective(configuration.vae), VAE(configuration.vae, pixels: 64, seed: 1),
-        examples: digits.training, settings: configuration.training.vae, lanes: 3,
-        seed: Stage.vae.seed(0), threads: 1)
+      var trainer = try trainer(configuration)
       while trainer.step < 4 { _ = try trainer.advance() }
       for _ in 4..<7 { trainer.skip() }  // Two that were made and lost, and the one that failed.
       while !trainer.isFinished { _ = try trainer.advance() }
-      let file = try SafeTensors.read(run.weightsFile(.vae))
-      trainer.network.averaged.forEachParameter { name, parameter in
-        #expect(file.tensors[name]?.elements == parameter.value.elements, "\(name)")
-      }
+      try expect(run, hasWeightsOf: trainer)
     }
   }
 

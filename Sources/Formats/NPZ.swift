@@ -71,7 +71,12 @@ public enum NPZ {
   public static func array(
     _ names: [String], of path: String, limit: Int
   ) throws -> (file: String, bytes: [UInt8]) {
-    try array(names, of: File.read(path, limit: File.physicalMemory / 8), file: path, limit: limit)
+    let whole = try File.read(path, limit: File.physicalMemory / 8) { size, bytes in
+      // Its end first: what is refused by that need not be in memory.
+      try checkDirectory(of: bytes(max(0, size - longestEnd)..<size), file: path)
+      return try bytes(0..<size)
+    }
+    return try array(names, of: whole, file: path, limit: limit)
   }
 
   static func array(
@@ -102,7 +107,7 @@ public enum NPZ {
   /// Refuses crowds of arrays before the library reads about all of them, by what ends an archive: 22
   /// bytes that begin with PK 5 6, and a remark.
   private static func checkDirectory(of bytes: [UInt8], file: String) throws {
-    let tail = bytes.suffix(22 + 0xFFFF)
+    let tail = bytes.suffix(longestEnd)
     let places = tail.indices.reversed().filter {
       $0 + 22 <= bytes.count && bytes[$0..<$0 + 4].elementsEqual([0x50, 0x4B, 5, 6])
     }
@@ -116,6 +121,8 @@ public enum NPZ {
       }
     }
   }
+
+  private static let longestEnd = 22 + 0xFFFF
 
   /// Which entry is the array.
   private static func place(

@@ -18,17 +18,23 @@ public struct Diagnosis: CustomStringConvertible {
       facts.append(("vector code", "AVX-512"))
     #elseif arch(x86_64)
       facts.append(("vector code", "AVX2"))
-      if Session.hasAVX512(processor) {
+      if ProductKernels.hasAVX512(processor) {
         warnings.append("the processor has AVX-512, which this program was not built for")
       }
     #endif
     facts.append(("OpenBLAS", "\(BLAS.coreName); \(BLAS.configuration)"))
-    let old = ["Prescott", "Core2", "Nehalem", "Sandybridge", "Barcelona", "Bulldozer", "Generic"]
-    let wide = ["SkylakeX", "Cooperlake", "Sapphirerapids"]
-    if Session.hasAVX512(processor), !wide.contains(where: { BLAS.coreName == $0 }) {
+    if let better = ProductKernels.better(than: BLAS.coreName, processor: processor) {
+      warnings.append(
+        """
+        OpenBLAS does not know this processor and chose kernels for \(BLAS.coreName); all commands but \
+        this one start anew with OPENBLAS_CORETYPE=\(better) unless that is set
+        """)
+    } else if ProductKernels.hasAVX512(processor),
+      !["SkylakeX", "Cooperlake", "Sapphirerapids"].contains(BLAS.coreName)
+    {
       warnings.append("OpenBLAS uses kernels for \(BLAS.coreName), and the processor has AVX-512")
-    } else if old.contains(where: { $0.lowercased() == BLAS.coreName.lowercased() }) {
-      warnings.append("OpenBLAS uses kernels for \(BLAS.coreName), which has no AVX2")
+    } else if ProductKernels.areOld(BLAS.coreName) {
+      warnings.append("OpenBLAS uses kernels for \(BLAS.coreName), which have no AVX2")
     }
     for name in ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"] {
       guard let value = environment[name] else { continue }

@@ -18,6 +18,7 @@ public enum Session {
       throw UserError("--threads is \(threads); it must be in 1...1024")
     }
     try checkProcessor()
+    ProductKernels.restartIfOld()
     Memory.keepFreedBuffers()
     try BLAS.touchWorkspace(threads: min(threads, cores))
     // Writing past a file-size limit, or to a pipe that nobody reads any more, is then an error of
@@ -30,12 +31,6 @@ public enum Session {
     return Logger(label: command)
   }
 
-  /// Whether a processor described by that, Linux's `/proc/cpuinfo`, has what x86-64-v4 stands for.
-  static func hasAVX512(_ description: String) -> Bool {
-    Set(description.components(separatedBy: .whitespacesAndNewlines))
-      .isSuperset(of: ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"])
-  }
-
   /// An error now rather than an illegal instruction later. This target itself is compiled for any
   /// processor.
   private static func checkProcessor() throws {
@@ -43,7 +38,7 @@ public enum Session {
       guard let processor = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8) else {
         return
       }
-      guard hasAVX512(processor) else {
+      guard ProductKernels.hasAVX512(processor) else {
         throw UserError(
           """
           this program was built for processors with AVX-512, which this one lacks; build it with \
@@ -63,13 +58,13 @@ public enum Session {
     }
   }
 
-  /// One line on what the products run on. A kernel that the environment pins is named, since it
+  /// One line on what the products run on. That the environment names the kernels is said, since they
   /// may be slower than what the processor can do.
   public static func describe(threads: Int) -> String {
-    let pinned = ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"].map {
-      ", pinned by OPENBLAS_CORETYPE=\($0)"
+    let named = ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"].map {
+      ", by OPENBLAS_CORETYPE=\($0)"
     }
-    return "OpenBLAS \(BLAS.coreName)\(pinned ?? ""), \(threads) thread\(threads == 1 ? "" : "s")"
+    return "OpenBLAS \(BLAS.coreName)\(named ?? ""), \(threads) thread\(threads == 1 ? "" : "s")"
   }
 }
 

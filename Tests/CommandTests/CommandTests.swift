@@ -320,4 +320,17 @@ import Testing
     #expect(training.status == 74 && !training.crashed)
     #expect(training.errors.contains("cannot be written"))
   }
+
+  @Test("OpenBLAS's kernels are those of OPENBLAS_CORETYPE; without it, those of the processor")
+  func kernels() throws {
+    let place = try Place()
+    defer { place.remove() }
+    let train = Place.command("diffusevae-train") + " --config small.yaml --stage vae"
+    let pinned = try place.shell("OPENBLAS_CORETYPE=Prescott \(train)")
+    #expect(pinned.errors.contains("OpenBLAS Prescott, by OPENBLAS_CORETYPE=Prescott, "))
+    let free = try place.shell("unset OPENBLAS_CORETYPE; \(train)")
+    let flags = try String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)
+    #expect(free.status == 0 && free.errors.contains("OpenBLAS "), "\(free.errors)")
+    #expect(!free.errors.contains("OpenBLAS Prescott") || !flags.contains(" avx2 "))
+  }
 }

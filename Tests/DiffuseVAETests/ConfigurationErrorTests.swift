@@ -237,10 +237,9 @@ import Testing
     #expect(problems("diffusion: {target: velocity, zero_snr: true}") == [])
     #expect(
       problems("vae: {objective: iwae, beta: 2, beta_warmup: 5, free_bits: 0.1}") == [
-        "a.yaml:1:33: vae.beta must be 1, without beta_warmup, with objective iwae",
-        "a.yaml:1:49: vae.free_bits must be 0 with objective iwae",
+        "a.yaml:1:49: vae.free_bits must be 0 with objective iwae"
       ])
-    #expect(problems("vae: {beta_warmup: 5, objective: iwae}").count == 1)
+    #expect(problems("vae: {beta_warmup: 5, objective: iwae}") == [])
     #expect(
       problems("vae: {free_bits: 0.1, upper_latents: [5]}") == [
         "a.yaml:1:23: vae.free_bits must be 0 with upper_latents, whose divergences are not known "

@@ -145,7 +145,7 @@ import Testing
         expected += logDensity(z, q) - logDensity(z, p)
         below = latent
       }
-      let found = chain.divergences(.drawn)[row]
+      let found = chain.divergences(.drawn(beta: 1))[row]
       #expect(abs(found - expected) < 2e-5, "\(found), not \(expected)")
     }
   }

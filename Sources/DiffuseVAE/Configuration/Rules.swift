@@ -38,10 +38,6 @@ extension Configuration {
       of: "vae.binarise", "vae.likelihood",
       else: "vae.binarise is for likelihood bernoulli only")
     require(
-      vae.objective == .elbo || vae.beta == 1 && vae.betaWarmup == 0,
-      of: "vae.objective", "vae.beta", "vae.beta_warmup",
-      else: "vae.beta must be 1, without beta_warmup, with objective iwae")
-    require(
       vae.objective == .elbo || vae.freeBits == 0,
       of: "vae.objective", "vae.free_bits",
       else: "vae.free_bits must be 0 with objective iwae")
@@ -161,9 +157,10 @@ extension Configuration {
       sampling.sampler != .consistency || consistency.kind != .none,
       of: "sampling.sampler", "consistency.kind",
       else: "sampling.sampler consistency needs a consistency.kind other than none")
+    let changed = sampling.changed
     for (name, samplers) in SamplingSettings.special {
       require(
-        samplers.contains(sampling.sampler) || sampling.isDefault(name),
+        samplers.contains(sampling.sampler) || !changed.contains(name),
         of: "sampling.sampler", "sampling.\(name)",
         else: "sampling.\(name) is for sampler "
           + "\(samplers.map(\.rawValue).joined(separator: " or ")) only")

@@ -79,12 +79,9 @@ extension SamplingSettings {
     ("tolerance", [.rk45]),
   ]
 
-  /// Whether a setting is as if it were not given.
-  func isDefault(_ name: String) -> Bool {
-    func value(_ settings: Self) -> String? {
-      settings.entries.first { $0.name == name }?.yaml()
-    }
-    return value(self) == value(Self())
+  /// Names of the settings that are not as if they were not given.
+  var changed: Set<String> {
+    Set(zip(entries, Self().entries).filter { $0.yaml() != $1.yaml() }.map(\.0.name))
   }
 
   /// Refuses what a configuration refuses, of whatever origin.

@@ -40,8 +40,8 @@ struct LatentChain: Sendable {
     /// `freeBits` is what a latent of the highest level counts that has less; nil to count what there
     /// is.
     case mean(beta: Double, freeBits: Float?)
-    /// As it is for the z that was drawn.
-    case drawn
+    /// β times what it is for the z that was drawn.
+    case drawn(beta: Double)
   }
 
   /// `ln q - ln p` of one level and every draw, in nats.
@@ -113,8 +113,9 @@ extension VAE {
     _ gradients: inout Gradients
   ) -> Matrix {
     var (beta, least, isTopDrawn) = (1.0, Float?.none, true)
-    if case .mean(let factor, let freeBits) = divergence {
-      (beta, least, isTopDrawn) = (factor, freeBits, false)
+    switch divergence {
+    case .mean(let factor, let freeBits): (beta, least, isTopDrawn) = (factor, freeBits, false)
+    case .drawn(let factor): beta = factor
     }
     let factors = weights.map { Float(beta * $0) }
     /// The derivative of -ln p(z|z') by the parameters of p, whose negative mean part is that by z.

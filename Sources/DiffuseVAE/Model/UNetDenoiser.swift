@@ -180,16 +180,15 @@ public struct UNetDenoiser: LearnedDenoiser {
     }
     var dh = output.backward(maps(dOutput), r.output, &gradients)
     dh = norm.backward(dh, r.norm, &gradients)
-    var dSkips: [Matrix] = []  // by level
+    var dSkips: [Matrix?] = []  // by level
     for level in decoder.indices {
       let (dBelow, dSkip) = back(decoder[level], dh, r.decoder[level], &gradients)
-      guard let dSkip else { preconditionFailure("the decoder's blocks have skips") }
       dSkips.append(dSkip)
       dh = dBelow
     }
     dh = back(middle, dh, r.middle, &gradients).dh
     for level in encoder.indices.reversed() {
-      dh.add(dSkips[level])
+      dSkips[level].map { dh.add($0) }
       dh = back(encoder[level], dh, r.encoder[level], &gradients).dh
       if level > 0 { dh = down[level - 1].backward(dh, r.skips[level - 1], &gradients) }
     }

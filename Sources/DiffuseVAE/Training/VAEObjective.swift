@@ -4,9 +4,10 @@ import RealModule
 /// Stage one, in nats an image: the negative ELBO, the divergence weighed by β, or the negative
 /// importance-weighted bound (Burda et al. 2016, eq. 8),
 ///
-///     L_k = E ln 1/k Σ w_i  with  w_i = p(x|z_i) p(z_i) / q(z_i|x)
+///     L_k = E ln 1/k Σ w_i  with  w_i = p(x|z_i) (p(z_i) / q(z_i|x))^β
 ///
-/// whose derivative is that of `Σ w_i/Σw · ln w_i`, the weights `w_i/Σw` being held (eq. 14).
+/// whose derivative is that of `Σ w_i/Σw · ln w_i`, the weights `w_i/Σw` being held (eq. 14). There β is
+/// 1: only then is it a bound.
 package struct VAEObjective: Objective {
   package let terms = ["loss", "reconstruction", "divergence"]
   let settings: VAESettings
@@ -43,7 +44,7 @@ package struct VAEObjective: Objective {
   ) -> (terms: [Double], residuals: Residuals) {
     let residuals = vae.forward(pixels, labels: labels, noise: noise, keepsOutput: keepsOutput)
     return settings.isImportanceWeighted
-      ? importanceWeightedBound(residuals, batch: batch)
+      ? importanceWeightedBound(residuals, batch: batch, beta: beta)
       : lowerBound(residuals, batch: batch, beta: beta)
   }
 
@@ -65,12 +66,13 @@ package struct VAEObjective: Objective {
   }
 
   private func importanceWeightedBound(
-    _ residuals: VAE.Residuals, batch: Int
+    _ residuals: VAE.Residuals, batch: Int, beta: Double
   ) -> (terms: [Double], residuals: Residuals) {
+    let divergence = LatentChain.Divergence.drawn(beta: beta)
     let (draws, losses, ratios) = (
-      residuals.draws, residuals.likelihood.losses, residuals.chain.divergences(.drawn)
+      residuals.draws, residuals.likelihood.losses, residuals.chain.divergences(divergence)
     )
-    let logWeights = zip(losses, ratios).map { -$0 - $1 }
+    let logWeights = zip(losses, ratios).map { -$0 - beta * $1 }
     var (bound, weights) = (0.0, [Double]())
     for image in 0..<logWeights.count / draws {
       let own = logWeights[image * draws..<(image + 1) * draws]
@@ -82,7 +84,7 @@ package struct VAEObjective: Objective {
     let share = 1 / Double(draws)
     return shared(
       [-bound, share * losses.reduce(0, +), share * ratios.reduce(0, +)], batch: batch, residuals,
-      weights: weights, .drawn)
+      weights: weights, divergence)
   }
 
   /// Of sums over some rows, their share of the means over the batch.

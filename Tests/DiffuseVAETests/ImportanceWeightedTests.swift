@@ -133,7 +133,8 @@ import Testing
   /// ln w of every draw.
   private func drawnBounds(_ vae: VAE, _ x: Matrix, _ noise: Matrix) -> [Double] {
     let residuals = vae.forward(x, noise: noise)
-    return zip(residuals.likelihood.losses, residuals.chain.divergences(.drawn(beta: 1))).map { -$0 - $1 }
+    let ratios = residuals.chain.divergences(.drawn(beta: 1))
+    return zip(residuals.likelihood.losses, ratios).map { -$0 - $1 }
   }
 
   @Test(

@@ -82,7 +82,8 @@ extension VAE {
       let chain = chain(from: posterior.repeated(part.count), noise: noise)
       let labels = label.map { [Int](repeating: $0, count: part.count) }
       let losses = negativeLogLikelihoods(decoder(labelled(chain.latents[0], labels)), image)
-      for (loss, ratio) in zip(losses, chain.divergences(.drawn(beta: 1))) { total.add(-loss - ratio) }
+      let ratios = chain.divergences(.drawn(beta: 1))
+      for (loss, ratio) in zip(losses, ratios) { total.add(-loss - ratio) }
     }
     return total.value - .log(Double(samples))
   }

@@ -66,7 +66,8 @@ public enum NPY {
   /// As long as NumPy reads, unless it is told to trust a file.
   private static let longestHeader = 10_000
 
-  private static func decode(
+  /// - Parameter bytes: any part of the file, less only if it has shrunk.
+  static func decode(
     size: Int, _ bytes: (Range<Int>) throws -> [UInt8], file: String,
     check: ([Int], ElementType) throws -> Void
   ) throws -> (tensor: Tensor, type: ElementType) {

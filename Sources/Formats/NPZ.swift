@@ -129,10 +129,6 @@ public enum NPZ {
     of names: [String], in archive: OpaquePointer, file: String
   ) throws -> (name: String, index: UInt64) {
     let count = UInt64(max(0, zip_get_num_entries(archive, 0)))
-    guard count <= mostArrays else {
-      throw FormatError(
-        file: file, problem: "has \(count) arrays; an archive of at most \(mostArrays) is read")
-    }
     var places: [(name: String, index: UInt64)] = []
     for index in 0..<count {
       guard let name = zip_get_name(archive, index, 0) else { continue }

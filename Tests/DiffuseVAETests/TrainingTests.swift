@@ -119,6 +119,13 @@ import Testing
           && problem { try step(changed) }.contains(": \(name) differs"))
     }
     #expect(problem { try step(nil) }.contains("names no configuration"))
+    var (copy, memory) = (network, Matrix?.none)
+    #expect(
+      problem {
+        try Weights.decodeState(
+          SafeTensors(metadata: ["step": "-1"], tensors: state.tensors), into: &copy, &memory,
+          configuration: configuration, path: "state")
+      } == "state: is not a training state: it names no step")
   }
 
   @Test("A damaged checkpoint is replaced by the one before, which the next one then keeps")
@@ -145,6 +152,56 @@ import Testing
       try File.writeAtomically([1], to: run.stateFile(.vae))
       try File.writeAtomically([1], to: run.previousStateFile(.vae))
       #expect(problem { try start() }.contains("safetensors"))
+    }
+  }
+
+  @Test("A checkpoint that cannot be read now, or is of a step past the last, is not given up")
+  func unreadable() throws {
+    try inTemporaryFolder { runs in
+      let configuration = try small()
+      let run = try Run.create(in: runs, name: "a", stem: "a", configuration)
+      let data = try Dataset(configuration.data)
+      let training = Training(run, configuration, data: data, threads: 1, logger: .silent)
+      let network = VAE(configuration.vae, pixels: 64, seed: 1)
+      func start() throws -> Int {
+        try training.trainer(
+          VAEObjective(configuration.vae), network, .vae, on: data.training
+        ).step
+      }
+      let last = configuration.training.vae.steps ?? 0
+      for step in [last, last + 1] {
+        try Weights.state(of: network, step: step, configuration: configuration)
+          .write(to: run.stateFile(.vae))
+        run.keepState(.vae)
+        #expect(
+          problem { try start() }
+            == (step == last
+              ? "no error"
+              : "\(run.stateFile(.vae)): is of step \(step), past the last one, \(last)"))
+      }
+      // Nobody can open a socket, whoever it is. Its name may have about a hundred bytes.
+      let path = "/tmp/\(UUID().uuidString)"
+      let socket = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+      defer {
+        close(socket)
+        unlink(path)
+      }
+      var address = sockaddr_un()
+      address.sun_family = sa_family_t(AF_UNIX)
+      withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+      let status = withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          bind(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+        }
+      }
+      try #require(status == 0)
+      try FileManager.default.removeItem(atPath: run.stateFile(.vae))
+      try FileManager.default.createSymbolicLink(
+        atPath: run.stateFile(.vae), withDestinationPath: path)
+      #expect(
+        problem { try start() }
+          == "\(run.stateFile(.vae)): cannot be read (if it stays so, remove it, and the checkpoint "
+          + "before is taken): \(String(cString: strerror(ENXIO)))")
     }
   }
 

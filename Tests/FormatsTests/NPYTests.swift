@@ -129,6 +129,16 @@ import Testing
     }
   }
 
+  @Test("Data that shrink while they are read are refused") func shrinks() {
+    let file = file(header("|u1", shape: "(3,)"), data: [0, 1, 255])
+    let found = problem {
+      try NPY.decode(
+        size: file.count, { Array(file[$0].dropLast($0.lowerBound > 0 ? 1 : 0)) }, file: "f",
+        check: { _, _ in })
+    }
+    #expect(found == "f: has shrunk while it was read")
+  }
+
   @Test func survivesDamage() {
     fuzz(Self.golden, times: 6000, seed: 6, decode: decode)
     fuzz(

@@ -230,6 +230,17 @@ import Testing
     }
   }
 
+  @Test("A file that shrinks while it is read is refused") func shrinks() {
+    for kept in 0..<Self.golden.count {
+      let found = problem {
+        try SafeTensors(
+          size: Self.golden.count, { Array(Self.golden[$0].prefix(max(0, kept - $0.lowerBound))) },
+          file: "f")
+      }
+      #expect(found == "f: has shrunk while it was read")
+    }
+  }
+
   @Test func survivesDamage() {
     fuzz(Self.golden, times: 20_000, seed: 8, decode: decode)
   }

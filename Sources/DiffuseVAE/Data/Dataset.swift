@@ -49,8 +49,8 @@ public struct Dataset: Sendable {
         "\(name): images are \(shape); they must have 1, 3 or 4 channels and at most 2^20 numbers")
     }
     if settings.flip {
-      try checkMemory(bytes: 4 * training.bytes.count, "\(name) with its mirror images")
-      training = ByteImages(joining: [training, training.mirrored()])
+      try checkMemory(bytes: 3 * training.bytes.count, "\(name) with its mirror images")
+      training = training.withMirrorImages()
     }
     self.training = training
   }
@@ -89,27 +89,38 @@ extension ByteImages {
     return chosen
   }
 
-  /// Images of one size, one or more sets of them; with labels, if all have them.
-  init(joining sets: [ByteImages]) {
-    self.init(sets.flatMap(\.bytes), sets[0].shape)
-    let labels = sets.compactMap(\.labels)
-    if labels.count == sets.count { self.labels = labels.flatMap { $0 } }
+  /// Images of one size, one or more sets of them, of which one at a time is in memory if they are made
+  /// when they are asked for; with labels, if all have them.
+  ///
+  /// - Parameter capacity: bytes that all together are likely to have.
+  init(joining sets: Int, capacity: Int, _ set: (Int) throws -> ByteImages) rethrows {
+    let first = try set(0)
+    var (bytes, labels) = (first.bytes, first.labels)
+    bytes.reserveCapacity(capacity)
+    for number in 1..<max(1, sets) {
+      let next = try set(number)
+      bytes += next.bytes
+      labels = next.labels.flatMap { more in labels.map { $0 + more } }
+    }
+    self.init(bytes, first.shape)
+    self.labels = labels
   }
 
-  /// The same images, left and right exchanged.
-  func mirrored() -> ByteImages {
+  /// The same images, and then the same again with left and right exchanged.
+  func withMirrorImages() -> ByteImages {
     let row = width * channels
-    let elements = [UInt8](unsafeUninitializedCapacity: bytes.count) { target, filled in
+    let both = [UInt8](unsafeUninitializedCapacity: 2 * bytes.count) { target, filled in
       for place in bytes.indices {
         let (line, offset) = place.quotientAndRemainder(dividingBy: row)
         let (column, channel) = offset.quotientAndRemainder(dividingBy: channels)
-        target[line * row + (width - 1 - column) * channels + channel] = bytes[place]
+        let mirrored = line * row + (width - 1 - column) * channels + channel
+        target[place] = bytes[place]
+        target[bytes.count + mirrored] = bytes[place]
       }
-      filled = bytes.count
+      filled = 2 * bytes.count
     }
-    var images = ByteImages(
-      count: count, height: height, width: width, channels: channels, bytes: elements)
-    images.labels = labels
+    var images = ByteImages(both, shape)
+    images.labels = labels.map { $0 + $0 }
     return images
   }
 

@@ -130,10 +130,11 @@ struct SetFolder {
     let numbers = try ByteImages.names(in: path).compactMap {
       $0.wholeMatch(of: /data_batch_([1-9][0-9]{0,3})\.bin/).flatMap { Int($0.1) }
     }
-    return ByteImages(
-      joining: try (1...max(1, numbers.max() ?? 1)).map {
-        try CIFAR10.images(at: "\(path)/data_batch_\($0).bin")
-      })
+    // Five batches of 10 000 images are what there is, but for sets that only look like it.
+    let capacity = min(5, numbers.count) * 10_000 * 3072
+    return try ByteImages(joining: max(1, numbers.max() ?? 1), capacity: capacity) {
+      try CIFAR10.images(at: "\(path)/data_batch_\($0 + 1).bin")
+    }
   }
 
   // MARK: NPY
@@ -191,6 +192,6 @@ struct SetFolder {
       // All of them are joined in the end.
       try checkMemory(bytes: 2 * bytes, "\(folder): reading \(bytes) bytes of images")
     }
-    return ByteImages(joining: sets)
+    return ByteImages(joining: sets.count, capacity: bytes) { sets[$0] }
   }
 }

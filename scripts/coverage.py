@@ -9,17 +9,20 @@ WHOLE = ["Formats/", "DiffuseVAE/Training/Checkpoints.swift", "DiffuseVAE/Runs/W
 
 
 def lines_not_run(file):
-    """From llvm-cov's segments [line, column, count, has count, ...]: each holds until the next."""
-    missing = set()
-    segments = file["segments"]
-    for now, following in zip(segments, segments[1:]):
-        if now[3] and now[2] == 0:
-            missing.update(range(now[0], following[0] + 1))
-    # A line in part of which something ran has run.
-    for now, following in zip(segments, segments[1:]):
-        if now[3] and now[2] > 0:
-            missing.difference_update(range(now[0], following[0] + 1))
-    return sorted(missing)
+    """From llvm-cov's segments [line, column, count, has count, is entry, is gap], each of which holds until
+    the next. A line has run if what reaches into it has, or what begins in it."""
+    begun = collections.defaultdict(list)
+    for segment in file["segments"]:
+        begun[segment[0]].append(segment)
+    missing, before = [], None
+    for line in range(min(begun, default=0), max(begun, default=-1) + 1):
+        counts = [count for _, _, count, has, entry, gap in begun[line] if has and entry and not gap]
+        if before and before[3]:
+            counts.append(before[2])
+        if counts and max(counts) == 0:
+            missing.append(line)
+        before = begun[line][-1] if begun[line] else before
+    return missing
 
 
 def main():
@@ -35,14 +38,15 @@ def main():
         for key in (name.split("/")[0], "all"):
             targets[key][0] += lines["covered"]
             targets[key][1] += lines["count"]
-        if any(name.startswith(start) for start in WHOLE) and lines["covered"] < lines["count"]:
-            whole.append((name, lines, lines_not_run(file)))
+        missing = lines_not_run(file)
+        if missing and any(name.startswith(start) for start in WHOLE):
+            whole.append((name, missing))
     print("| target | lines | run by tests |\n|---|---|---|")
     for name, (covered, count) in sorted(targets.items(), key=lambda item: item[0] == "all"):
         print(f"| {name} | {count} | {100 * covered / count:.1f} % |")
     print()
-    for name, lines, missing in whole:
-        print(f"{name}: {lines['covered']} of {lines['count']}; not {missing}")
+    for name, missing in whole:
+        print(f"{name}: not {', '.join(map(str, missing))}")
     if not whole:
         print("All lines of formats and checkpoints are run.")
 

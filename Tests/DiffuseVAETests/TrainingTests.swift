@@ -128,23 +128,31 @@ import Testing
       } == "state: is not a training state: it names no step")
   }
 
+  /// A run without a checkpoint, the VAE that it begins with, and how to begin: tells at which step.
+  private func newRun(
+    in runs: String
+  ) throws -> (run: Run, configuration: Configuration, network: VAE, start: () throws -> Int) {
+    let configuration = try small()
+    let run = try Run.create(in: runs, name: "a", stem: "a", configuration)
+    let data = try Dataset(configuration.data)
+    let training = Training(run, configuration, data: data, threads: 1, logger: .silent)
+    let network = VAE(configuration.vae, pixels: 64, seed: 1)
+    return (
+      run, configuration, network,
+      {
+        try training.trainer(VAEObjective(configuration.vae), network, .vae, on: data.training).step
+      }
+    )
+  }
+
   @Test("A damaged checkpoint is replaced by the one before, which the next one then keeps")
   func damage() throws {
     try inTemporaryFolder { runs in
-      let configuration = try small()
-      let run = try Run.create(in: runs, name: "a", stem: "a", configuration)
-      let data = try Dataset(configuration.data)
-      let training = Training(run, configuration, data: data, threads: 1, logger: .silent)
-      let network = VAE(configuration.vae, pixels: 64, seed: 1)
+      let (run, configuration, network, start) = try newRun(in: runs)
       let state = Weights.state(of: network, step: 3, configuration: configuration)
       try state.write(to: run.stateFile(.vae))
       run.keepState(.vae)
       try File.writeAtomically([1, 2, 3], to: run.stateFile(.vae))
-      func start() throws -> Int {
-        try training.trainer(
-          VAEObjective(configuration.vae), network, .vae, on: data.training
-        ).step
-      }
       #expect(try start() == 3)
       #expect(try SafeTensors.read(run.stateFile(.vae)) == state)
       run.keepState(.vae)
@@ -158,16 +166,7 @@ import Testing
   @Test("A checkpoint that cannot be read now, or is of a step past the last, is not given up")
   func unreadable() throws {
     try inTemporaryFolder { runs in
-      let configuration = try small()
-      let run = try Run.create(in: runs, name: "a", stem: "a", configuration)
-      let data = try Dataset(configuration.data)
-      let training = Training(run, configuration, data: data, threads: 1, logger: .silent)
-      let network = VAE(configuration.vae, pixels: 64, seed: 1)
-      func start() throws -> Int {
-        try training.trainer(
-          VAEObjective(configuration.vae), network, .vae, on: data.training
-        ).step
-      }
+      let (run, configuration, network, start) = try newRun(in: runs)
       let last = configuration.training.vae.steps ?? 0
       for step in [last, last + 1] {
         try Weights.state(of: network, step: step, configuration: configuration)

@@ -1,5 +1,6 @@
-"""What scripts/reliability does: reliability.py DIFFUSEVAE_TRAIN kills|signals|memory COUNT"""
+"""What scripts/reliability does: reliability.py DIFFUSEVAE_TRAIN kills|signals|memory|time COUNT"""
 import hashlib
+import json
 import os
 import pathlib
 import random
@@ -36,6 +37,14 @@ MEMORY = [
     ["denoiser.kind=unet", "denoiser.channels=[128, 128, 128]", "training.denoiser.batch=512"],
     ["diffusion.formulation=none", "denoiser.width=3000", "denoiser.blocks=3"],
     ["training.plan=joint", "denoiser.width=1536"],
+]
+
+# What is trained to see how long it takes: likewise. The built-in digits.
+TIME = [
+    ["denoiser.width=256"],
+    ["denoiser.kind=unet", "training.denoiser.epochs=3", "training.denoiser.batch=32"],
+    ["vae.samples=5", "vae.objective=iwae", "diffusion.formulation=centred", "training.grids=10"],
+    ["training.plan=joint", "denoiser.width=256"],
 ]
 
 
@@ -150,10 +159,33 @@ def memory(train, place, count):
     return worst < 0.15
 
 
+def time(train, place, count):
+    """What a tenth of a stage's updates say of the time that all will take, against what they took."""
+    (place / "a.yaml").write_text("training: {vae: {epochs: 60}}\n")
+    print("| settings | stage | said after a tenth, s | taken, s | off by |\n|---|---|---|---|---|")
+    worst = 0
+    for number, settings in enumerate(TIME[:count]):
+        words = [train, "--config", str(place / "a.yaml"), "--runs", str(place), "--name", f"run-{number}"]
+        words += [word for setting in settings for word in ("--set", setting)]
+        subprocess.run(words, check=True, capture_output=True)
+        entries = [json.loads(line) for line in (place / f"run-{number}/metrics.jsonl").read_text().splitlines()]
+        for stage in dict.fromkeys(entry["stage"] for entry in entries):
+            updates = [entry for entry in entries if entry["stage"] == stage and "images_per_second" in entry]
+            tenth = next(entry for entry in updates if 10 * entry["step"] >= updates[-1]["step"])
+            # Images are as many in both.
+            images = updates[-1]["epoch"] * 1500
+            said, taken = images / tenth["images_per_second"], images / updates[-1]["images_per_second"]
+            worst = max(worst, abs(said / taken - 1))
+            print(f"| `{' '.join(settings)}` | {stage} | {said:.1f} | {taken:.1f} | {said / taken - 1:+.0%} |",
+                  flush=True)
+    print(f"\nThe worst is off by {worst:.1%}.")
+    return worst < 0.2
+
+
 def main():
     train, part, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     with tempfile.TemporaryDirectory() as folder:
-        if not {"kills": kills, "signals": signals, "memory": memory}[part](
+        if not {"kills": kills, "signals": signals, "memory": memory, "time": time}[part](
                 train, pathlib.Path(folder), count):
             sys.exit(1)
 

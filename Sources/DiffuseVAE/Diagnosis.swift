@@ -29,9 +29,7 @@ public struct Diagnosis: CustomStringConvertible {
         OpenBLAS does not know this processor and chose kernels for \(BLAS.coreName); all commands but \
         this one start anew with OPENBLAS_CORETYPE=\(better) unless that is set
         """)
-    } else if ProductKernels.hasAVX512(processor),
-      !["SkylakeX", "Cooperlake", "Sapphirerapids"].contains(BLAS.coreName)
-    {
+    } else if ProductKernels.hasAVX512(processor), !ProductKernels.areWide(BLAS.coreName) {
       warnings.append("OpenBLAS uses kernels for \(BLAS.coreName), and the processor has AVX-512")
     } else if ProductKernels.areOld(BLAS.coreName) {
       warnings.append("OpenBLAS uses kernels for \(BLAS.coreName), which have no AVX2")

@@ -12,6 +12,11 @@ enum ProductKernels {
     "prescott", "core2", "nehalem", "sandybridge", "barcelona", "bulldozer", "generic",
   ]
 
+  /// Names of those with AVX-512.
+  private static let wide: Set = ["skylakex", "cooperlake", "sapphirerapids"]
+
+  static func areWide(_ name: String) -> Bool { wide.contains(name.lowercased()) }
+
   static func areOld(_ name: String) -> Bool { old.contains(name.lowercased()) }
 
   /// Whether a processor described by that, Linux's `/proc/cpuinfo`, has what x86-64-v4 stands for.

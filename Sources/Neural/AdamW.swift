@@ -1,5 +1,4 @@
 import RealModule
-import Synchronization
 
 /// AdamW (Loshchilov & Hutter 2019, Algorithm 2, as PyTorch has it), clipping by global norm, and
 /// the exponential moving average of the weights.
@@ -32,43 +31,35 @@ public struct AdamW: Sendable {
   ) throws -> Double {
     // Parameters and gradients move out of their owners for the update, so that threads work on
     // separate objects and nothing is copied.
-    var jobs: [Job] = []
+    var jobs: [Locked<Work>] = []
     func isMoved(_ name: String) -> Bool { part.map { name.hasPrefix($0) } ?? true }
     network.visitParameters { name, parameter in
       guard isMoved(name) else { return }
       let gradients = lanes.indices.map { lanes[$0].detach(parameter) }
-      jobs.append(Job(parameter.detached(), gradients))
+      jobs.append(Locked(Work(parameter: parameter.detached(), lanes: gradients)))
     }
     // In the order of the layers: the memory that one layer's factors give back lies together, and
     // the next sums fit into it.
     let squares = try concurrently(jobs.count, threads: threads) { [jobs] in
-      jobs[$0].work.withLock { $0.sumLanes() }
+      jobs[$0].withLock { $0.sumLanes() }
     }
     let norm = Double.sqrt(squares.reduce(0, +))
     if norm.isFinite {
       let coefficients = Coefficients(self, step: step, rate: rate, norm: norm)
       _ = try concurrently(jobs.count, threads: threads) { [jobs] in
-        jobs[$0].work.withLock { $0.update(coefficients) }
+        jobs[$0].withLock { $0.update(coefficients) }
       }
     }
     var remaining = jobs[...]
     network.visitParameters { name, parameter in
       guard isMoved(name) else { return }
-      remaining.popFirst()?.work.withLock { parameter = $0.parameter.detached() }
+      remaining.popFirst()?.withLock { parameter = $0.parameter.detached() }
     }
     return norm
   }
 }
 
 /// One parameter and its gradients, away from their owners while they are worked on.
-private final class Job: Sendable {
-  let work: Mutex<Work>
-
-  init(_ parameter: Parameter, _ lanes: [Gradient]) {
-    work = Mutex(Work(parameter: parameter, lanes: lanes))
-  }
-}
-
 private struct Work {
   var parameter: Parameter
   var lanes: [Gradient]

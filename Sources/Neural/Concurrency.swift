@@ -11,7 +11,7 @@ public func concurrently<Result: Sendable>(
 ) throws -> [Result] {
   let workers = max(1, min(threads, count))
   guard workers > 1 else { return try (0..<count).map(body) }
-  let results = Mutex([Swift.Result<Result, any Error>?](repeating: nil, count: count))
+  let results = Locked([Swift.Result<Result, any Error>?](repeating: nil, count: count))
   let next = Atomic(0)
   DispatchQueue.concurrentPerform(iterations: workers) { _ in
     while true {

@@ -19,7 +19,7 @@ public enum WorkKind: String, CaseIterable, Sendable {
 /// costs a load of a flag for each loop that is measured.
 public enum WorkClock {
   private static let isOn = Atomic(false)
-  private static let state = Mutex(Tally())
+  private static let state = Locked(Tally())
 
   /// What was measured.
   public struct Tally: Sendable {

@@ -2,7 +2,6 @@ import Diffusion
 import Formats
 import Foundation
 import Neural
-import Synchronization
 import Testing
 
 @testable import DiffuseVAE
@@ -41,7 +40,7 @@ import Testing
   /// A network that notes when it is asked.
   private struct Notes: Denoiser {
     let asked = Box()
-    final class Box: Sendable { let times = Mutex<[Double]>([]) }
+    final class Box: Sendable { let times = Locked<[Double]>([]) }
     var times: [Double] { asked.times.withLock { $0 } }
 
     func predict(_ x: Matrix, condition: Condition, timestep: Double) -> Matrix {

@@ -1,6 +1,5 @@
 import Diffusion
 import Neural
-import Synchronization
 
 /// Images on their way through the second stage together: what a sampler asks for.
 struct Batch {
@@ -75,7 +74,7 @@ struct Batch {
 
 /// How often networks were asked, counted from several threads.
 final class Tally: Sendable {
-  private let counts = Mutex((asked: 0, batches: 0))
+  private let counts = Locked((asked: 0, batches: 0))
 
   func ask(_ times: Int) { counts.withLock { $0.asked += times } }
 

@@ -30,9 +30,9 @@ class Size:
             self.network = "denoiser: {kind: unet}\n"
             self.training = ("training:\n  denoiser: {epochs: 2, batch: 32, rate: 2e-3, "
                              "final_ratio: 0.02}\n")
-            self.count, self.steps = 5000, "5,10,25:1000,50:1000,100:1000,1000:100"
+            self.count, self.steps = 5000, "5,10,25:1000,50:500,100:500,1000:100"
             self.components = [50, 100, 200, 400]
-            self.few, self.paths, self.levels, self.damaged = 10, 1000, [1, 2, 3, 4, 5], 1000
+            self.few, self.paths, self.levels, self.damaged = 10, 1000, [1, 2, 3, 4, 5], 500
 
     def config(self, formulation, components=None, extra="", plan="two-stage"):
         return (f"{self.data}prior: {{components: {components or self.prior}}}\n"
@@ -72,7 +72,9 @@ class Reproduction:
     def speed(self):
         size, curves, lines = self.size, {}, []
         counts = [part.split(":")[0] for part in size.steps.split(",")]
-        lines.append("| model | sampler | " + " | ".join(f"{n} steps" for n in counts) + " | minutes |")
+        images = [(part.split(":") + [size.count])[1] for part in size.steps.split(",")]
+        heads = [f"{n} steps, {count} images" for n, count in zip(counts, images)]
+        lines.append("| model | sampler | " + " | ".join(heads) + " | minutes |")
         lines.append("|---|---|" + "---|" * (len(counts) + 1))
         for formulation, title in FORMULATIONS.items():
             run = self.trained(formulation, size.config(formulation))
@@ -90,8 +92,8 @@ class Reproduction:
         (self.out / "images/speed.svg").write_text(plot(curves))
         few = [dict(curves[f"{title}, {sampler}"])[size.few] for sampler in ["ddim", "plms"]
                for title in ["unconditional", "Formulation 1"]]
-        self.say("## Speed against quality\n\nFréchet distances; "
-                 f"{size.count} images, but where the steps say less (N:count).\n\n" + "\n".join(lines)
+        self.say("## Speed against quality\n\nFréchet distances, which are larger by fewer images: they compare "
+                 "within a column.\n\n" + "\n".join(lines)
                  + f"\n\nIn {size.few} steps of DDIM the unconditional model is {few[0] / few[1]:.1f} times as "
                  f"far as Formulation 1, of PLMS {few[2] / few[3]:.1f} times.\n\n"
                  "![distance by steps](images/speed.svg)\n")
@@ -171,7 +173,7 @@ class Reproduction:
             means = [sum(column) / len(KINDS) for column in zip(*found)]
             lines.append(damaged_line("mean of the five", level, means))
         self.say("## Damaged x̂0\n\nHow much farther images are when x̂0 is damaged before it is refined: of "
-                 "the model as it is, and of one trained with `condition_noise: 0.6`.\n\n"
+                 f"the model as it is, and of one trained with `condition_noise: 0.6`; {size.damaged} images.\n\n"
                  "| damage | level | as it is | trained on noise | less |\n|---|---|---|---|---|\n"
                  + "\n".join(lines) + "\n")
 

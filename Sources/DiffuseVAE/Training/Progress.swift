@@ -9,6 +9,8 @@ package struct Progress {
   private let start: ContinuousClock.Instant
   private let firstStep: Int
   private var shown: ContinuousClock.Instant
+  /// Seconds that went into something else than steps.
+  package var rest = 0.0
 
   package init(firstStep: Int) {
     self.firstStep = firstStep
@@ -16,26 +18,37 @@ package struct Progress {
     shown = start - .seconds(60)
   }
 
+  /// Since this progress began.
+  package var seconds: Double { seconds(since: start) }
+
   private func seconds(since instant: ContinuousClock.Instant) -> Double {
     (clock.now - instant) / .seconds(1)
   }
 
-  /// Images trained on in a second, since this progress began.
+  /// Images trained on in a second, while there were steps.
   func rate(step: Int, batch: Int) -> Double {
-    Double((step - firstStep) * batch) / max(seconds(since: start), 1e-9)
+    Double((step - firstStep) * batch) / max(seconds - rest, 1e-9)
+  }
+
+  /// Seconds that the steps after `step` will take.
+  func remaining(step: Int, total: Int) -> Double {
+    (seconds - rest) / Double(max(step - firstStep, 1)) * Double(total - step)
   }
 
   /// Shows the state unless it was shown a moment ago.
   ///
-  /// - Parameter line: is made only when it is shown.
-  package mutating func show(step: Int, total: Int, batch: Int, _ line: () -> String) {
+  /// - Parameters:
+  ///   - more: seconds that something else than steps will take.
+  ///   - line: is made only when it is shown.
+  package mutating func show(
+    step: Int, total: Int, batch: Int, more: Double = 0, _ line: () -> String
+  ) {
     let last = step == total
     guard last || seconds(since: shown) >= (isTerminal ? 0.2 : 10) else { return }
     shown = clock.now
-    let done = max(step - firstStep, 1)
-    let remaining = seconds(since: start) / Double(done) * Double(total - step)
+    let remaining = remaining(step: step, total: total) + more
     let rate = Int(rate(step: step, batch: batch).rounded())
-    let time = last ? "took \(seconds(since: start).asTime)" : "\(remaining.asTime) left"
+    let time = last ? "took \(seconds.asTime)" : "\(remaining.asTime) left"
     let memory = MachineMemory.resident.map { "  \($0.asMemory)" } ?? ""
     write(line(), "  \(rate) images/s\(memory)  \(time)", stays: last)
   }

@@ -10,11 +10,28 @@ struct StageLog {
   private var progress: Progress
   private var sums: [Double]
   private var count = 0
+  private let interludes: Interludes
+  private var seen = (interludes: 0, seconds: 0.0)
+
+  /// What comes between updates: a checkpoint, a look at the test images, a grid. How long one takes is a
+  /// guess until one was seen.
+  struct Interludes {
+    /// In the whole stage, evenly spread; the last is after its last update.
+    var count: Int
+    /// Images that could be trained on in the time of a look and a grid.
+    var images: Double
+    /// Bytes of a checkpoint.
+    var bytes: Int
+  }
+
+  /// Bytes in a second that are checked, written and synced.
+  private static let diskRate = 3e8
 
   /// - Parameter title: the stage as people read it.
   init<Goal: Objective>(
-    _ run: Run, _ stage: Stage, _ trainer: Trainer<Goal>, title: String
+    _ run: Run, _ stage: Stage, _ trainer: Trainer<Goal>, title: String, interludes: Interludes
   ) throws {
+    self.interludes = interludes
     (self.stage, self.title) = (stage, title)
     names = trainer.objective.terms + ["norm"]
     total = trainer.totalSteps
@@ -32,7 +49,8 @@ struct StageLog {
     count += 1
     let means = sums.map { $0 / Double(count) }
     let (title, names, total) = (title, names, total)
-    progress.show(step: step, total: total, batch: batch) {
+    let more = secondsOfInterludes(after: step)
+    progress.show(step: step, total: total, batch: batch, more: more) {
       let numbers = zip(names, means).map { "\($0) \($1.digits(abs($1) < 10 ? 4 : 2))" }
       return "\(title)  step \(step)/\(total)  epoch \(epoch.digits(1))  "
         + numbers.joined(separator: "  ")
@@ -43,9 +61,27 @@ struct StageLog {
       "", names, means, step: step,
       [
         "epoch": epoch, "rate": rate, "images_per_second": progress.rate(step: step, batch: batch),
+        "seconds": progress.seconds,
+        "seconds_left": progress.remaining(step: step, total: total) + more,
       ])
     sums = sums.map { _ in 0 }
     count = 0
+  }
+
+  private func secondsOfInterludes(after step: Int) -> Double {
+    let left = max(0, interludes.count - 1 - step * interludes.count / total)
+    let each =
+      seen.interludes > 0
+      ? seen.seconds / Double(seen.interludes)
+      : interludes.images / progress.rate(step: step, batch: batch)
+        + Double(interludes.bytes) / Self.diskRate
+    return Double(left) * each
+  }
+
+  /// Takes note of how long an interlude was.
+  mutating func recordInterlude(_ duration: Duration) {
+    progress.rest += duration / .seconds(1)
+    seen = (seen.interludes + 1, progress.rest)
   }
 
   /// Takes note of the loss's terms on the test images.

@@ -1,6 +1,7 @@
 // Preloaded into a program, makes one call of the system fail that is for a file under a folder: the
-// FAULT_AT-th one, counted from 1, with the error FAULT_ERRNO; if that is 0, a write writes half, and any
-// other call is made as usual. Calls are counted in the file FAULT_COUNT, for who wants to know how many.
+// FAULT_AT-th one, counted from 1, with the error FAULT_ERRNO; if that is 0, a write or a read is of half the
+// bytes, and any other call is made as usual. Calls are counted in the file FAULT_COUNT, for who wants to know
+// how many.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -82,6 +83,16 @@ ssize_t write(int file, const void *bytes, size_t count) {
   }
   return REAL(write)(file, bytes, count);
 }
+#define PREAD(name, offset_t) \
+  ssize_t name(int file, void *bytes, size_t count, offset_t offset) { \
+    if (fails(is_under_at(file, NULL))) { \
+      if (code) { errno = code; return -1; } \
+      count = count > 1 ? count / 2 : count; \
+    } \
+    return REAL(name)(file, bytes, count, offset); \
+  }
+PREAD(pread, off_t)
+PREAD(pread64, off64_t)
 int fsync(int file) { FAIL_IF(is_under_at(file, NULL)) return REAL(fsync)(file); }
 int rename(const char *from, const char *to) { FAIL_IF(is_under(to)) return REAL(rename)(from, to); }
 int renameat(int a, const char *from, int b, const char *to) {

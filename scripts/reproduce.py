@@ -10,6 +10,8 @@ import commands
 FORMULATIONS = {"concat": "Formulation 1", "centred": "Formulation 2", "residual": "residual",
                 "none": "unconditional"}
 KINDS = ["noise", "blur", "pixelate", "occlude", "salt-pepper"]
+# Under OUT, and where they lie beside the document in the repository.
+PICTURES = "docs/images/reproduction"
 
 
 class Size:
@@ -45,7 +47,7 @@ class Reproduction:
         self.folder, self.runs, self.out, self.size = folder, runs, pathlib.Path(out), size
         self.sections, self.began = [], time.time()
         self.trainings = {}  # By the run's name: its configuration, and minutes.
-        (self.out / "images").mkdir(parents=True, exist_ok=True)
+        (self.out / PICTURES).mkdir(parents=True, exist_ok=True)
 
     def trained(self, name, config, files=("vae.safetensors", "prior.safetensors", "latents.json"),
                 options=()):
@@ -63,11 +65,11 @@ class Reproduction:
         print(text, flush=True)
 
     def picture(self, name, command, *options):
-        path = self.out / "images" / f"{name}.png"
+        path = self.out / PICTURES / f"{name}.png"
         if not path.exists():
             commands.run([f"{self.folder}/{command}", "--run", "concat", "--runs", self.runs, "--out",
                           str(path), *options])
-        return f"![{name}](images/{name}.png)"
+        return f"![{name}]({PICTURES}/{name}.png)"
 
     def speed(self):
         size, curves, lines = self.size, {}, []
@@ -89,14 +91,14 @@ class Reproduction:
                 cells = " | ".join(f"{found[n]:.3f}" if n in found else "" for n in counts)
                 took = commands.minutes(out / "minutes.json")
                 lines.append(f"| {title} | {sampler} | {cells} | {took:.1f} |")
-        (self.out / "images/speed.svg").write_text(plot(curves))
+        (self.out / PICTURES / "speed.svg").write_text(plot(curves))
         few = [dict(curves[f"{title}, {sampler}"])[size.few] for sampler in ["ddim", "plms"]
                for title in ["unconditional", "Formulation 1"]]
         self.say("## Speed against quality\n\nFréchet distances, which are larger by fewer images: they compare "
                  "within a column.\n\n" + "\n".join(lines)
                  + f"\n\nIn {size.few} steps of DDIM the unconditional model is {few[0] / few[1]:.1f} times as "
                  f"far as Formulation 1, of PLMS {few[2] / few[3]:.1f} times.\n\n"
-                 "![distance by steps](images/speed.svg)\n")
+                 f"![distance by steps]({PICTURES}/speed.svg)\n")
 
     def prior(self):
         size = self.size

@@ -125,8 +125,8 @@ struct Evaluate: Command {
     let run = config == nil ? try chosen.open() : nil
     let configuration = try run?.configuration() ?? Configuration(file: config ?? "")
     let session = EvaluationSession(
-      try Dataset(configuration.data), extractors: extractors, fit: fit, threads: chosen.threads,
-      logger: logger)
+      try Dataset(configuration.data, whole: true), extractors: extractors, fit: fit,
+      threads: chosen.threads, logger: logger)
     guard let subject = try session.subject(run, samples: samples) else {
       try session.extractor()
       return

@@ -116,6 +116,10 @@ import Testing
       problems(
         "diffusion: {learn_variance: true}\nsampling: {sampler: ddpm, variance: learned}") == [])
     #expect(
+      problems("data: {validation: 100}\ntraining: {grids: 0}") == [
+        "a.yaml:2:12: training.grids must be at least 1 with data.validation, whose losses are found then"
+      ])
+    #expect(
       problems("sampling: {sampler: pc, churn: 1, tolerance: 0.1}") == [
         "a.yaml:1:25: sampling.churn is for sampler euler or heun only",
         "a.yaml:1:35: sampling.tolerance is for sampler rk45 only",

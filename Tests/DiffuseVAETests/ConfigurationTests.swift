@@ -129,6 +129,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           set: digits
           folder: null
           flip: false
+          validation: 0
 
         vae:
           hidden: [1024, 1024]

@@ -53,8 +53,8 @@ import Testing
     var trainer = try training.trainer(
       Faulty(base: VAEObjective(configuration.vae), faults: faults), first, .vae,
       on: training.data.training)
-    return try training.train(&trainer, .vae, test: ByteImages?.none) { trainer in
-      try Model(configuration, shape: training.data.shape, vae: trainer.network, denoiser: nil)
+    return try training.train(&trainer, .vae, test: nil) {
+      try Model(configuration, shape: training.data.shape, vae: $0, denoiser: nil)
     }
   }
 

@@ -12,6 +12,11 @@ public struct DataSettings: Equatable, Sendable {
   /// Whether the mirror images of the training images are training images, too: of photographs they
   /// are as likely, of digits they are none.
   public var flip = false
+
+  /// Training images that are held out, spread evenly, to choose weights by: In 0...1000000000. Of a stage,
+  /// those of the least loss on them that was found, one for each of `training.grids`, are kept in place of
+  /// the last; a consistency model's last, whose loss tells little of its images. 0: none, and the last.
+  public var validation = 0
 }
 
 extension DataSettings: SettingsBlock {
@@ -27,6 +32,10 @@ extension DataSettings: SettingsBlock {
       Field(
         "flip", \.flip, .boolean,
         "whether the mirror images of the training images are training images, too"),
+      Field(
+        "validation", \.validation, .integer(in: 0...1_000_000_000),
+        "training images that are held out to choose weights by: when a grid is drawn, and those of the "
+          + "least loss on them are kept; 0: the last weights"),
     ]
   }
 }

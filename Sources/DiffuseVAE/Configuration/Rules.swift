@@ -34,6 +34,10 @@ extension Configuration {
     }
 
     require(
+      data.validation == 0 || training.grids > 0,
+      of: "data.validation", "training.grids",
+      else: "training.grids must be at least 1 with data.validation, whose losses are found then")
+    require(
       vae.binarise == .none || vae.likelihood == .bernoulli,
       of: "vae.binarise", "vae.likelihood",
       else: "vae.binarise is for likelihood bernoulli only")

@@ -9,6 +9,8 @@ public struct Dataset: Sendable {
   public let shape: ImageShape
   public let training: ByteImages
   public let test: ByteImages?
+  /// Held out of the training images; nil if none is wanted.
+  package let validation: ByteImages?
   /// Of an image, in nats, of a set of known density; nil of others.
   package let entropy: Double?
 
@@ -17,8 +19,9 @@ public struct Dataset: Sendable {
   /// `digits` is built in: 1 500 images for training and 297 held out. So are the sets of known
   /// density, ``TestBed``: 10 000 and 2 000. Any other name is that of a ``SetFolder``.
   ///
+  /// - Parameter whole: whether `training` has all training images, without any held out for validation.
   /// - Throws: `FormatError` or ``UserError``, each naming the file and what was expected.
-  public init(_ settings: DataSettings) throws {
+  public init(_ settings: DataSettings, whole: Bool = false) throws {
     name = settings.set
     let testBed = TestBed(rawValue: settings.set)
     guard settings.folder == nil || testBed == nil && settings.set != "digits" else {
@@ -48,6 +51,7 @@ public struct Dataset: Sendable {
       throw UserError(
         "\(name): images are \(shape); they must have 1, 3 or 4 channels and at most 2^20 numbers")
     }
+    validation = try whole ? nil : training.holdOut(settings.validation, name: name)
     if settings.flip {
       try checkMemory(bytes: 3 * training.bytes.count, "\(name) with its mirror images")
       training = training.withMirrorImages()
@@ -66,7 +70,9 @@ public struct Dataset: Sendable {
   }
 
   /// Memory that the images take.
-  var bytes: Int { training.bytes.count + (test?.bytes.count ?? 0) }
+  var bytes: Int {
+    training.bytes.count + (test?.bytes.count ?? 0) + (validation?.bytes.count ?? 0)
+  }
 }
 
 extension ByteImages {
@@ -87,6 +93,23 @@ extension ByteImages {
       bytes: numbers.flatMap { bytes[$0 * size..<($0 + 1) * size] })
     chosen.labels = labels.map { labels in numbers.map { labels[$0] } }
     return chosen
+  }
+
+  /// Takes `count` images out, spread evenly.
+  ///
+  /// - Returns: those, nil if `count` is 0.
+  /// - Throws: ``UserError`` when none would be left.
+  mutating func holdOut(_ count: Int, name: String) throws -> ByteImages? {
+    guard count > 0 else { return nil }
+    guard count < self.count else {
+      throw UserError(
+        "data.validation is \(count), and there are \(self.count) training images of \(name)")
+    }
+    try checkMemory(bytes: 2 * bytes.count, "\(name) with images held out")
+    let numbers = spread(count)
+    let (held, isHeld) = (chosen(numbers), Set(numbers))
+    self = chosen((0..<self.count).filter { !isHeld.contains($0) })
+    return held
   }
 
   /// Images of one size, one or more sets of them, of which one at a time is in memory if they are made

@@ -9,13 +9,15 @@ extension Dataset {
   ///   - shape: of every image; of 1, 3 or 4 channels.
   ///   - training: `[images, height·width·channels]`, a row for each image, the channel running fastest;
   ///     pixels In [0, 1], which are kept as bytes, to the nearest 1/255.
+  ///   - validation: how many of them are held out to choose weights by, as `data.validation` says of a
+  ///     configuration's set.
   ///   - labels: the classes of the training images, each In 0...255; nil where they are not known.
   ///   - test: held-out images, likewise; nil for none.
   ///   - testLabels: their classes.
   /// - Throws: ``UserError`` when there are no images, or when they are not as they must be.
   public init(
-    name: String, shape: ImageShape, training: Matrix, labels: [Int]? = nil, test: Matrix? = nil,
-    testLabels: [Int]? = nil
+    name: String, shape: ImageShape, training: Matrix, labels: [Int]? = nil, validation: Int = 0,
+    test: Matrix? = nil, testLabels: [Int]? = nil
   ) throws {
     guard shape.isDrawable else {
       throw UserError(
@@ -24,7 +26,9 @@ extension Dataset {
     self.name = name
     self.shape = shape
     entropy = nil
-    self.training = try ByteImages(training, labels, shape, "\(name), training images")
+    var training = try ByteImages(training, labels, shape, "\(name), training images")
+    self.validation = try training.holdOut(validation, name: name)
+    self.training = training
     self.test = try test.map { try ByteImages($0, testLabels, shape, "\(name), test images") }
   }
 

@@ -2,14 +2,14 @@ import RealModule
 
 /// The losses of a run as pictures, SVG.
 struct LossCurves {
-  /// Each stage's losses while it trained, and those of the test images.
+  /// Each stage's losses while it trained, and those of held-out images.
   private let panels: [(title: String, curves: [(name: String, points: [(x: Double, y: Double)])])]
 
   private static let (width, height, left, bottom, top) = (720.0, 260.0, 64.0, 34.0, 28.0)
 
   init(_ entries: [Metrics.Entry]) {
     panels = Stage.allCases.compactMap { stage in
-      let curves = ["loss", "test_loss"].map { name in
+      let curves = Metrics.losses.map { name in
         let points = entries.filter { $0.stage == stage }.compactMap { entry in
           entry.numbers[name].map { (x: Double(entry.step), y: $0) }
         }
@@ -88,7 +88,7 @@ struct LossCurves {
     return lines.joined(separator: "\n")
   }
 
-  private static let colours = ["#1b6ca8", "#c4541b"]
+  private static let colours = ["#1b6ca8", "#c4541b", "#3a7d34"]
 
   /// Round numbers between two, some five of them.
   static func ticks(_ low: Double, _ high: Double) -> [(value: Double, text: String)] {

@@ -8,6 +8,9 @@ import Foundation
 /// `metrics.jsonl`: one JSON object a line, appended as training goes on. With the package's trait
 /// `TensorBoard` the same goes to an event file, too, where the stage is a group of names.
 struct Metrics {
+  /// Names of losses: of training, and of the images of two sets by the averaged weights.
+  static let losses = ["loss", "validation_loss", "test_loss"]
+
   let path: String
   private let handle: FileHandle
   #if TensorBoard
@@ -22,14 +25,27 @@ struct Metrics {
     /// All that is a number, by its name; the step, too.
     let numbers: [String: Double]
 
+    /// Of a line. JSONSerialization would read numbers of 17 digits by way of decimals, and not to their
+    /// last bits.
+    private struct Value: Decodable {
+      let number: Double?
+      let text: String?
+
+      init(from decoder: any Decoder) throws {
+        let value = try decoder.singleValueContainer()
+        number = try? value.decode(Double.self)
+        text = try? value.decode(String.self)
+      }
+    }
+
     /// Nil for what is none.
     init?(_ line: some Collection<UInt8>) {
-      guard let object = try? JSONSerialization.jsonObject(with: Data(line)),
-        let entry = object as? [String: Any], let step = entry["step"] as? Int,
-        let stage = (entry["stage"] as? String).flatMap(Stage.init)
+      guard let entry = try? JSONDecoder().decode([String: Value].self, from: Data(line)),
+        let step = (entry["step"]?.number).flatMap({ Int(exactly: $0) }),
+        let stage = (entry["stage"]?.text).flatMap(Stage.init)
       else { return nil }
       (self.stage, self.step) = (stage, step)
-      numbers = entry.compactMapValues { ($0 as? NSNumber)?.doubleValue }
+      numbers = entry.compactMapValues(\.number)
     }
   }
 

@@ -9,7 +9,8 @@ import Foundation
 ///     latents.json           what the latents of the training images are like
 ///     denoiser.safetensors   the finished second stage (averaged weights)
 ///     consistency.safetensors  the finished consistency model (averaged weights), if one is wanted
-///     state/                 what an unfinished stage needs to go on, and the same of the checkpoint before
+///     state/                 what an unfinished stage needs to go on, the same of the checkpoint before, and
+///                            the weights of the least validation loss, if any are held out for it
 ///     metrics.jsonl          one line of losses every few steps
 ///     samples/               grids of images drawn on the way
 ///     command.txt, environment.json                     how it was made
@@ -41,6 +42,8 @@ public struct Run: Sendable {
   func previousStateFile(_ stage: Stage) -> String {
     "\(folder)/state/\(stage.rawValue)-previous.safetensors"
   }
+  /// The averaged weights of the least validation loss.
+  func bestFile(_ stage: Stage) -> String { "\(folder)/state/\(stage.rawValue)-best.safetensors" }
   func gridFile(_ stage: Stage, step: Int) -> String {
     let digits = String(step)
     let padded = String(repeating: "0", count: max(0, 7 - digits.count)) + digits
@@ -54,8 +57,12 @@ public struct Run: Sendable {
 
   /// A finished stage needs no state any more.
   func removeState(_ stage: Stage) throws {
-    for path in [stateFile(stage), previousStateFile(stage)] where has(path) {
-      guard unlink(path) == 0 else { throw FileError(file: path, problem: "cannot be removed") }
+    for path in [stateFile(stage), previousStateFile(stage), bestFile(stage)] { try remove(path) }
+  }
+
+  func remove(_ path: String) throws {
+    guard !has(path) || unlink(path) == 0 else {
+      throw FileError(file: path, problem: "cannot be removed")
     }
   }
 

@@ -46,7 +46,7 @@ extension Run {
       ($0.setting, $0.own, $0.other)
     }
     let losses = Stage.allCases.flatMap { stage in
-      ["loss", "test_loss"].map { name in
+      Metrics.losses.map { name in
         (
           "\(stage.rawValue) \(name)", loss(stage, name), other.loss(stage, name)
         )

@@ -13,6 +13,9 @@ public struct Estimate {
   }
 
   public let parts: [Part]
+  /// Whether a mixture is fitted as well. How many steps that takes, and of how many latents it is, is known
+  /// only after stage one, so that it is in no part.
+  public let fitsMixture: Bool
 
   /// Counts parameters and memory, and times a few real updates of every stage.
   public init(
@@ -43,6 +46,7 @@ public struct Estimate {
       return try Self.seconds(
         .consistency, objective, network, data.training, configuration, threads)
     }
+    fitsMixture = stages.contains(.prior) && !configuration.isTrained(.prior)
     parts = try stages.filter(configuration.isTrained).map { stage in
       let settings = configuration.settings(of: stage)
       let steps = settings.totalSteps(images: data.training.count)
@@ -102,11 +106,13 @@ public struct Estimate {
 
 extension Estimate: CustomStringConvertible {
   public var description: String {
-    parts.map { part in
+    let lines = parts.map { part in
       """
       \(part.title): \(part.parameters) parameters, \(part.steps) steps, \
       about \(part.bytes.asMemory) of memory and \(part.seconds.asTime)
       """
-    }.joined(separator: "\n")
+    }
+    let mixture = "prior: a mixture, fitted after stage one; its time is not estimated"
+    return (lines + (fitsMixture ? [mixture] : [])).joined(separator: "\n")
   }
 }

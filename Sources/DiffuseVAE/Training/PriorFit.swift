@@ -112,16 +112,17 @@ extension Training {
         configuration.prior, latents, seed: Stage.prior.seed(configuration.training.seed))
     }
     try write(LatentReport(posteriors, levels: levels(of: vae, posteriors)))
-    let test = try data.test.map {
-      standardised(try self.posteriors(vae, $0))
-    }
+    let test = try data.test.map { try standardised(self.posteriors(vae, $0)) }
+    let validation = try data.validation.map { try standardised(self.posteriors(vae, $0)) }
     let schedule = try DiffusionProcess(configuration.prior.diffusion).schedule
     var trainer = try trainer(
       LatentObjective(schedule: schedule), diffusion().network, .prior,
       on: standardised(posteriors))
-    return try train(&trainer, .prior, test: test, constants: { _ in latents.tensors }) { trainer in
+    return try train(&trainer, .prior, test: test, validation: validation) { _ in
+      latents.tensors
+    } model: {
       var diffusion = try diffusion()
-      diffusion.network = trainer.network.averaged
+      diffusion.network = $0
       return try Model(
         configuration, shape: data.shape, vae: vae, denoiser: nil, prior: .diffusion(diffusion))
     }

@@ -84,9 +84,9 @@ struct StageLog {
     seen = (seen.interludes + 1, progress.rest)
   }
 
-  /// Takes note of the loss's terms on the test images.
-  func recordTest(_ terms: [Double], step: Int) throws {
-    try append("test_", names, terms, step: step, [:])
+  /// Takes note of the loss's terms on images of a held-out set, such as `test`.
+  func record(_ terms: [Double], of set: String, step: Int) throws {
+    try append("\(set)_", names, terms, step: step, [:])
   }
 
   private func append(

@@ -153,12 +153,12 @@ package struct Trainer<Goal: Objective> {
     )
   }
 
-  /// The means of the loss's terms over other examples, by the averaged weights. Where images take
-  /// much memory, no more of them at a time than an update has.
-  func evaluate(on examples: some Examples) throws -> [Double] {
+  /// The means of the loss's terms over other examples, by the averaged weights unless others are given.
+  /// Where images take much memory, no more of them at a time than an update has.
+  func evaluate(on examples: some Examples, by network: Goal.Network? = nil) throws -> [Double] {
     let part = max(1, settings.batch / lanes)
     return try means(
-      of: objective, network.averaged, over: examples,
+      of: objective, network ?? self.network.averaged, over: examples,
       together: objective.together < .max ? part : 128, seed: seed,
       threads: min(threads, lanes))
   }

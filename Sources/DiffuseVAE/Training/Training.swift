@@ -71,9 +71,8 @@ public struct Training {
       VAEObjective(configuration.vae), VAE(configuration.vae, pixels: data.shape.count, seed: seed),
       .vae,
       on: data.training)
-    return try train(&trainer, .vae, test: data.test) { trainer in
-      try Model(
-        configuration, shape: data.shape, vae: trainer.network.averaged, denoiser: nil)
+    return try train(&trainer, .vae, test: data.test, validation: data.validation) {
+      try Model(configuration, shape: data.shape, vae: $0, denoiser: nil)
     }
   }
 
@@ -96,17 +95,15 @@ public struct Training {
     func variance(_ networks: BothNetworks<Network>) throws -> PosteriorVariance {
       try posteriorVariance(networks.denoiser, objective.second.process, networks.vae)
     }
-    return try train(&trainer, .vae, test: data.test) {
-      try variance($0.network.averaged).tensors
+    return try train(&trainer, .vae, test: data.test, validation: data.validation) {
+      try variance($0).tensors
     } parts: {
       // The one by which the stage counts as finished comes last.
       [(.denoiser, $0.denoiser), (.vae, $0.vae)]
     } model: {
-      let networks = $0.network.averaged
-      return try Model(
-        configuration, shape: data.shape, vae: networks.vae, denoiser: networks.denoiser,
-        posteriorVariance: configuration.sampling.needsPosteriorVariance
-          ? variance(networks) : nil)
+      try Model(
+        configuration, shape: data.shape, vae: $0.vae, denoiser: $0.denoiser,
+        posteriorVariance: configuration.sampling.needsPosteriorVariance ? variance($0) : nil)
     }
   }
 
@@ -136,14 +133,12 @@ public struct Training {
     func variance(_ network: Network) throws -> PosteriorVariance {
       try posteriorVariance(network, objective.process, vae)
     }
-    return try train(&trainer, .denoiser, test: data.test) {
-      try variance($0.network.averaged).tensors
+    return try train(&trainer, .denoiser, test: data.test, validation: data.validation) {
+      try variance($0).tensors
     } model: {
-      let network = $0.network.averaged
-      return try Model(
-        configuration, shape: data.shape, vae: vae, denoiser: network,
-        posteriorVariance: configuration.sampling.needsPosteriorVariance
-          ? variance(network) : nil,
+      try Model(
+        configuration, shape: data.shape, vae: vae, denoiser: $0,
+        posteriorVariance: configuration.sampling.needsPosteriorVariance ? variance($0) : nil,
         prior: first?.prior ?? .normal)
     }
   }
@@ -161,10 +156,11 @@ public struct Training {
     var trainer = try trainer(objective, teacher, .consistency, on: data.training)
     // Each image costs as many evaluations as its path has steps.
     let test = data.test.map { $0.chosen($0.spread(1000)) }
-    return try train(&trainer, .consistency, test: test) { trainer in
+    // Its loss tells how far two steps of a path are from each other, and little of the images.
+    return try train(&trainer, .consistency, test: test) {
       try Model(
-        configuration, shape: data.shape, vae: whole.vae, denoiser: nil,
-        consistency: trainer.network.averaged, prior: whole.prior)
+        configuration, shape: data.shape, vae: whole.vae, denoiser: nil, consistency: $0,
+        prior: whole.prior)
     }
   }
 

@@ -7,18 +7,22 @@ extension Training {
   ///
   /// - Parameters:
   ///   - test: held-out examples.
+  ///   - validation: others, by which weights are chosen; nil for the last weights.
   ///   - constants: what the file of a finished stage has besides the weights, but for a VAE's.
   ///   - parts: the networks that files are written of, in this order; the whole if nil.
   ///   - model: what grids are drawn with.
   func train<Goal: Objective>(
-    _ trainer: inout Trainer<Goal>, _ stage: Stage, test: (some Examples)?,
-    constants: (Trainer<Goal>) throws -> [String: Tensor] = { _ in [:] },
+    _ trainer: inout Trainer<Goal>, _ stage: Stage, test: (any Examples)?,
+    validation: (any Examples)? = nil,
+    constants: (Goal.Network) throws -> [String: Tensor] = { _ in [:] },
     parts: ((Goal.Network) -> [(stage: Stage, network: any Parameterized)])? = nil,
-    model: (Trainer<Goal>) throws -> Model
+    model: (Goal.Network) throws -> Model
   ) throws -> Bool {
     let title = configuration.title(of: stage)
     // Without derivatives an image takes about a third of the time that training on it does.
-    let looks = (test?.count ?? 0) + 64 * (stage == .denoiser ? configuration.sampling.steps : 1)
+    let looks =
+      (test?.count ?? 0) + (validation?.count ?? 0)
+      + 64 * (stage == .denoiser ? configuration.sampling.steps : 1)
     var log = try StageLog(
       run, stage, trainer, title: title,
       interludes: .init(
@@ -27,6 +31,7 @@ extension Training {
         bytes: 16 * configuration.trainedFootprint(of: stage, shape: data.shape).parameters))
     let clock = ContinuousClock()
     var saved = clock.now
+    var least = try validation.map { _ in try leastLoss(of: stage, from: trainer.step) }
     let policy = configuration.training.onNonfinite
     var failures = 0  // In a row; ten are the end.
     /// Whether training goes on after numbers that are not finite.
@@ -70,6 +75,15 @@ extension Training {
         || clock.now - saved > .seconds(300)
       {
         do {
+          // Before the checkpoint: who goes on from that does not look at these weights again.
+          if isGridDue, let validation, let loss = least {
+            let terms = try trainer.evaluate(on: validation)
+            try log.record(terms, of: "validation", step: trainer.step)
+            if terms[0] < loss {
+              try keep(trainer.network.averaged, stage, loss: terms[0], step: trainer.step)
+              least = terms[0]
+            }
+          }
           try checkpoint(trainer, stage)
           saved = clock.now
         } catch let divergence as Divergence {
@@ -79,9 +93,9 @@ extension Training {
       }
       if isGridDue {
         if let test {
-          try log.recordTest(trainer.evaluate(on: test), step: trainer.step)
+          try log.record(trainer.evaluate(on: test), of: "test", step: trainer.step)
         }
-        try drawGrid(try model(trainer), stage, step: trainer.step)
+        try drawGrid(try model(trainer.network.averaged), stage, step: trainer.step)
         log.recordInterlude(clock.now - began)
       }
       if mustStop && !trainer.isFinished {
@@ -91,9 +105,13 @@ extension Training {
       }
     }
     log.pause()
-    let averaged = trainer.network.averaged
+    var averaged = trainer.network.averaged
+    let step = try takeBest(&averaged, stage) ?? trainer.step
+    if let test {
+      report(try trainer.evaluate(on: test, by: averaged), stage, images: test.count)
+    }
     try finish(
-      trainer, stage, test: test, constants: constants(trainer),
+      stage, step: step, constants: constants(averaged),
       parts: parts?(averaged) ?? [(stage, averaged)])
     return true
   }
@@ -104,35 +122,36 @@ extension Training {
     return step * grids / total > (step - 1) * grids / total
   }
 
-  /// Writes the stage's weights, says what it came to, and drops its state.
+  /// Says what a stage came to: the loss's terms on so many test images.
+  private func report(_ terms: [Double], _ stage: Stage, images: Int) {
+    let report =
+      switch stage {
+      case .vae:
+        // The last two are, whatever else is trained with it.
+        """
+        ELBO of the test images\(configuration.vae.binarise.remark) \
+        \((-terms.suffix(2).reduce(0, +)).digits(2)) nats: \
+        reconstruction \((-terms[terms.count - 2]).digits(2)), \
+        divergence \(terms[terms.count - 1].digits(2))\
+        \(configuration.vae.boundRemark(-terms[0]))\
+        \(configuration.trainsTogether ? "; loss of stage two \(terms[1].digits(5))" : "")
+        """
+      case .prior, .denoiser: "loss on the test images \(terms[0].digits(5))"
+      case .consistency: "loss on \(images) test images \(terms[0].digits(5))"
+      }
+    logger.info("\(configuration.title(of: stage)): \(report)")
+  }
+
+  /// Writes the weights of a stage, those after `step`, and drops its state.
   private func finish(
-    _ trainer: Trainer<some Objective>, _ stage: Stage, test: (some Examples)?,
-    constants: [String: Tensor], parts: [(stage: Stage, network: any Parameterized)]
+    _ stage: Stage, step: Int, constants: [String: Tensor],
+    parts: [(stage: Stage, network: any Parameterized)]
   ) throws {
-    if let test {
-      let terms = try trainer.evaluate(on: test)
-      let report =
-        switch stage {
-        case .vae:
-          // The last two are, whatever else is trained with it.
-          """
-          ELBO of the test images\(configuration.vae.binarise.remark) \
-          \((-terms.suffix(2).reduce(0, +)).digits(2)) nats: \
-          reconstruction \((-terms[terms.count - 2]).digits(2)), \
-          divergence \(terms[terms.count - 1].digits(2))\
-          \(configuration.vae.boundRemark(-terms[0]))\
-          \(configuration.trainsTogether ? "; loss of stage two \(terms[1].digits(5))" : "")
-          """
-        case .prior, .denoiser: "loss on the test images \(terms[0].digits(5))"
-        case .consistency: "loss on \(test.count) test images \(terms[0].digits(5))"
-        }
-      logger.info("\(configuration.title(of: stage)): \(report)")
-    }
     for (part, network) in parts {
       var metadata = metadata(part)
-      metadata["step"] = String(trainer.step)
+      metadata["step"] = String(step)
       let file = Weights.file(of: network, part == .vae ? [:] : constants, metadata: metadata)
-      try check(finite: file, step: trainer.step)
+      try check(finite: file, step: step)
       try file.write(to: run.weightsFile(part))
     }
     try run.removeState(stage)

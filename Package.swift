@@ -113,11 +113,15 @@ let package = Package(
       name: "diffusevae-evaluate", dependencies: ["Evaluation", "CommandSupport", arguments]),
     .testTarget(name: "NeuralTests", dependencies: ["Neural", numerics]),
     .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"]),
-    .testTarget(name: "FormatsTests", dependencies: ["Formats", "CImage"]),
+    .target(
+      name: "CFaults", dependencies: ["CImage", "CZip"], path: "Tests/CFaults",
+      linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "CImage", "CFaults"]),
     .testTarget(name: "EventFilesTests", dependencies: ["EventFiles"]),
     .testTarget(
       name: "DiffuseVAETests",
-      dependencies: ["DiffuseVAE", "Neural", "Diffusion", "Formats", numerics, logging]),
+      dependencies: ["DiffuseVAE", "Neural", "Diffusion", "Formats", "CFaults", numerics, logging]
+    ),
     .testTarget(
       name: "EvaluationTests",
       dependencies: ["Evaluation", "DiffuseVAE", "Neural", "Diffusion", "Formats", numerics]),

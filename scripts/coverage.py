@@ -5,7 +5,8 @@ import pathlib
 import sys
 
 # Must be run whole: a folder, or files of the target DiffuseVAE.
-WHOLE = ["Formats/", "DiffuseVAE/Training/Checkpoints.swift", "DiffuseVAE/Runs/Weights.swift"]
+WHOLE = ["Formats/", "DiffuseVAE/Runs/StateFiles.swift", "DiffuseVAE/Runs/Weights.swift",
+         "DiffuseVAE/Training/BestWeights.swift", "DiffuseVAE/Training/Checkpoints.swift"]
 
 
 def lines_not_run(file):

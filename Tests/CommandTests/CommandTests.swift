@@ -185,7 +185,8 @@ import Testing
     // 64·16 + 16 + 16·8 + 8 + 4·16 + 16 + 16·64 + 64
     #expect(result.output.contains("stage one: 2344 parameters, 20 steps"))
     #expect(result.output.contains("latent: 4"))
-    #expect(result.output.contains("prior: a mixture, fitted after stage one; its time is not estimated"))
+    #expect(
+      result.output.contains("prior: a mixture, fitted after stage one; its time is not estimated"))
     #expect(!place.has("runs"))
   }
 

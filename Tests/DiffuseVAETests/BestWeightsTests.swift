@@ -90,8 +90,9 @@ import Testing
   func resumed() throws {
     for plan in ["two-stage", "joint"] {
       let configuration = try restless(
-        "training.plan=\(plan)", "prior.kind=diffusion",
-        "training.prior.steps=10", "training.prior.batch=50")
+        "training.plan=\(plan)", "training.grids=4", "training.vae.steps=16",
+        "training.denoiser.steps=8", "prior.kind=diffusion",
+        "training.prior.steps=4", "training.prior.batch=50")
       try inTemporaryFolder { runs in
         let whole = try trainedRun(in: runs, name: "whole", configuration)
         let run = try Run.create(in: runs, name: "parts", stem: "parts", configuration)

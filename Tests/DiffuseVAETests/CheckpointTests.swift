@@ -1,3 +1,4 @@
+import CFaults
 import Formats
 import Foundation
 import Neural
@@ -67,15 +68,50 @@ import Testing
       let (run, configuration, network, start) = try newRun(in: runs)
       let state = Weights.state(of: network, step: 3, configuration: configuration)
       try state.write(to: run.stateFile(.vae))
-      run.keepState(.vae)
+      run.keepState(.vae, count: 2)
       try File.writeAtomically([1, 2, 3], to: run.stateFile(.vae))
+      faults_begin("rename", 1, EIO)
+      #expect(
+        problem { try start() }
+          == "\(run.stateFile(.vae)): cannot be replaced: \(String(cString: strerror(EIO)))")
+      #expect(faults_end() != 0)
       #expect(try start() == 3)
       #expect(try SafeTensors.read(run.stateFile(.vae)) == state)
-      run.keepState(.vae)
-      #expect(try SafeTensors.read(run.previousStateFile(.vae)) == state)
+      run.keepState(.vae, count: 2)
+      #expect(try SafeTensors.read(run.stateFile(.vae, before: 1)) == state)
       try File.writeAtomically([1], to: run.stateFile(.vae))
-      try File.writeAtomically([1], to: run.previousStateFile(.vae))
+      try File.writeAtomically([1], to: run.stateFile(.vae, before: 1))
       #expect(problem { try start() }.contains("safetensors"))
+    }
+  }
+
+  @Test(
+    "As many checkpoints are kept as are wanted, and damaged ones passed over", arguments: 1...4)
+  func kept(count: Int) throws {
+    try inTemporaryFolder { runs in
+      let (run, configuration, network, start) = try newRun(in: runs)
+      for step in 1...6 {
+        run.keepState(.vae, count: count)
+        try Weights.state(of: network, step: step, configuration: configuration)
+          .write(to: run.stateFile(.vae))
+      }
+      let kept = run.stateFiles(.vae).filter(run.has)
+      #expect(
+        try kept.map { try SafeTensors.read($0).metadata["step"] }
+          == (0..<count).map { "\(6 - $0)" })
+      for (damaged, path) in kept.enumerated().dropLast() {
+        #expect(try start() == 6 - damaged)
+        // What was gone back to stands in the place of the last.
+        try File.writeAtomically([1, 2, 3], to: damaged == 0 ? path : run.stateFile(.vae))
+      }
+      #expect(try start() == 7 - count)
+      faults_begin("unlink", 1, EIO)
+      #expect(
+        problem { try run.removeState(.vae) }
+          == "\(run.stateFile(.vae)): cannot be removed: \(String(cString: strerror(EIO)))")
+      #expect(faults_end() != 0)
+      try run.removeState(.vae)
+      #expect(run.stateFiles(.vae).filter(run.has) == [])
     }
   }
 
@@ -87,36 +123,19 @@ import Testing
       for step in [last, last + 1] {
         try Weights.state(of: network, step: step, configuration: configuration)
           .write(to: run.stateFile(.vae))
-        run.keepState(.vae)
+        run.keepState(.vae, count: 2)
         #expect(
           problem { try start() }
             == (step == last
               ? "no error"
               : "\(run.stateFile(.vae)): is of step \(step), past the last one, \(last)"))
       }
-      // Nobody can open a socket, whoever it is. Its name may have about a hundred bytes.
-      let path = "/tmp/\(UUID().uuidString)"
-      let socket = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-      defer {
-        close(socket)
-        unlink(path)
-      }
-      var address = sockaddr_un()
-      address.sun_family = sa_family_t(AF_UNIX)
-      withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-      let status = withUnsafePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-          bind(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-        }
-      }
-      try #require(status == 0)
-      try FileManager.default.removeItem(atPath: run.stateFile(.vae))
-      try FileManager.default.createSymbolicLink(
-        atPath: run.stateFile(.vae), withDestinationPath: path)
+      faults_begin("open", 1, EIO)
       #expect(
         problem { try start() }
           == "\(run.stateFile(.vae)): cannot be read (if it stays so, remove it, and the checkpoint "
-          + "before is taken): \(String(cString: strerror(ENXIO)))")
+          + "before is taken): \(String(cString: strerror(EIO)))")
+      #expect(faults_end() != 0)
     }
   }
 }

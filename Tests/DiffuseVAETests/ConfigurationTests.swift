@@ -237,6 +237,7 @@ func problems(_ yaml: String, _ overrides: String...) -> [String] {
           seed: 0
           grids: 4
           checkpoint_steps: null
+          checkpoints: 2
           on_nonfinite: stop
 
         sampling:

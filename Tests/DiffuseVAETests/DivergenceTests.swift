@@ -81,7 +81,7 @@ import Testing
       let error = problem { try train(run, configuration, faults: [step: fault]) }
       #expect(error.hasPrefix("training diverged at step \(step): "), "\(error)")
       #expect(!run.isFinished(.vae))
-      for path in [run.stateFile(.vae), run.previousStateFile(.vae)] where run.has(path) {
+      for path in run.stateFiles(.vae) where run.has(path) {
         #expect(try isFinite(path))
       }
       let state = try SafeTensors.read(run.stateFile(.vae))

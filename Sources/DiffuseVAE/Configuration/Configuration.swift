@@ -64,6 +64,7 @@ public struct Configuration: Equatable, Sendable {
     var other = other
     other.sampling = sampling
     other.training.checkpointSteps = training.checkpointSteps
+    other.training.checkpoints = training.checkpoints
     other.training.onNonfinite = training.onNonfinite
     return self == other
   }

@@ -115,6 +115,10 @@ public struct TrainingSettings: Equatable, Sendable {
 
   /// Updates from one checkpoint to the next, at most: In 1...1000000000. Nil: one every five minutes.
   public var checkpointSteps: Int?
+
+  /// Checkpoints of an unfinished stage that are kept, the last ones: In 1...100. From 2 up there is one to
+  /// go back to where the last is damaged.
+  public var checkpoints = 2
 }
 
 extension TrainingSettings: SettingsBlock {
@@ -138,6 +142,10 @@ extension TrainingSettings: SettingsBlock {
       Field(
         "checkpoint_steps", \.checkpointSteps, .optional(.integer(in: 1...1_000_000_000)),
         "updates from one checkpoint to the next, at most; there is one every five minutes anyway"),
+      Field(
+        "checkpoints", \.checkpoints, .integer(in: 1...Run.mostCheckpoints),
+        "checkpoints of an unfinished stage that are kept, the last ones; a damaged one is passed over"
+      ),
       Field(
         "on_nonfinite", \.onNonfinite, .choice,
         "what follows a loss or gradient that is not finite: the end, with a checkpoint; or the next batch, "

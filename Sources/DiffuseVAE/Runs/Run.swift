@@ -9,8 +9,8 @@ import Foundation
 ///     latents.json           what the latents of the training images are like
 ///     denoiser.safetensors   the finished second stage (averaged weights)
 ///     consistency.safetensors  the finished consistency model (averaged weights), if one is wanted
-///     state/                 what an unfinished stage needs to go on, the same of the checkpoint before, and
-///                            the weights of the least validation loss, if any are held out for it
+///     state/                 of an unfinished stage the last checkpoints, and the weights of the least
+///                            validation loss, if images are held out for it
 ///     metrics.jsonl          one line of losses every few steps
 ///     samples/               grids of images drawn on the way
 ///     command.txt, environment.json                     how it was made
@@ -37,13 +37,6 @@ public struct Run: Sendable {
   var metricsFile: String { folder + "/metrics.jsonl" }
   var latentsFile: String { folder + "/latents.json" }
   func weightsFile(_ stage: Stage) -> String { "\(folder)/\(stage.rawValue).safetensors" }
-  func stateFile(_ stage: Stage) -> String { "\(folder)/state/\(stage.rawValue).safetensors" }
-  /// The state before that.
-  func previousStateFile(_ stage: Stage) -> String {
-    "\(folder)/state/\(stage.rawValue)-previous.safetensors"
-  }
-  /// The averaged weights of the least validation loss.
-  func bestFile(_ stage: Stage) -> String { "\(folder)/state/\(stage.rawValue)-best.safetensors" }
   func gridFile(_ stage: Stage, step: Int) -> String {
     let digits = String(step)
     let padded = String(repeating: "0", count: max(0, 7 - digits.count)) + digits
@@ -54,42 +47,6 @@ public struct Run: Sendable {
 
   /// Which stages are finished.
   public func isFinished(_ stage: Stage) -> Bool { has(weightsFile(stage)) }
-
-  /// A finished stage needs no state any more.
-  func removeState(_ stage: Stage) throws {
-    for path in [stateFile(stage), previousStateFile(stage), bestFile(stage)] { try remove(path) }
-  }
-
-  func remove(_ path: String) throws {
-    guard !has(path) || unlink(path) == 0 else {
-      throw FileError(file: path, problem: "cannot be removed")
-    }
-  }
-
-  /// Gives a stage's state a second name, under which it stays when the next one is written. Where the
-  /// file system has no such names there is none to fall back to.
-  func keepState(_ stage: Stage) {
-    guard has(stateFile(stage)) else { return }
-    try? FileManager.default.removeItem(atPath: previousStateFile(stage))
-    try? FileManager.default.linkItem(
-      atPath: stateFile(stage), toPath: previousStateFile(stage))
-  }
-
-  /// Puts the state before a damaged one in its place.
-  func restorePreviousState(_ stage: Stage) throws {
-    guard rename(previousStateFile(stage), stateFile(stage)) == 0 else {
-      throw FileError(file: stateFile(stage), problem: "cannot be replaced")
-    }
-  }
-
-  /// Removes what a training that was killed had half written into `state/`. Only for who has the
-  /// lock.
-  func removeTemporaries() {
-    let names = try? FileManager.default.contentsOfDirectory(atPath: "\(folder)/state")
-    for name in names ?? [] where name.hasPrefix(".") && name.hasSuffix(".tmp") {
-      try? FileManager.default.removeItem(atPath: "\(folder)/state/\(name)")
-    }
-  }
 
   public func configuration() throws -> Configuration {
     try Configuration(file: configurationFile)

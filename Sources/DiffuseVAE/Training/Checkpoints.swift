@@ -28,21 +28,22 @@ extension Training {
     return trainer
   }
 
-  /// The last checkpoint of a stage; where that is damaged, the one before.
+  /// The last checkpoint of a stage; where that is damaged, the last before it that is not.
   private func state(of stage: Stage) throws -> (path: String, file: SafeTensors)? {
     var damage: FormatError?
-    for path in [run.stateFile(stage), run.previousStateFile(stage)] where run.has(path) {
+    let paths = run.stateFiles(stage).filter(run.has)
+    for path in paths {
       do {
         let file = try SafeTensors.read(path)
         if let damage {
-          logger.warning("\(damage); going on from the checkpoint before it")
+          logger.warning("\(damage); going on from a checkpoint before it")
           // Else the next checkpoint would be kept beside the damaged one, in place of this.
-          try run.restorePreviousState(stage)
+          try run.restoreState(stage, from: path)
         }
         return (path, file)
       } catch let error as FormatError {
         damage = damage ?? error
-      } catch let error as FileError where path != run.previousStateFile(stage) {
+      } catch let error as FileError where path != paths.last {
         // It may be readable another time: it is not given up for the one before.
         throw FileError(
           file: path,
@@ -54,7 +55,7 @@ extension Training {
     return nil
   }
 
-  /// Writes what the stage needs to go on, beside the checkpoint before.
+  /// Writes what the stage needs to go on, beside the checkpoints before.
   ///
   /// - Throws: ``Divergence`` for weights that are not finite; the checkpoints are then as they were.
   func checkpoint(_ trainer: Trainer<some Objective>, _ stage: Stage) throws {
@@ -63,7 +64,7 @@ extension Training {
       configuration: configuration)
     state.metadata[Model.fingerprintKey] = fingerprint
     try check(finite: state, step: trainer.step)
-    run.keepState(stage)
+    run.keepState(stage, count: configuration.training.checkpoints)
     try state.write(to: run.stateFile(stage))
   }
 

@@ -10,14 +10,15 @@ import subprocess
 import sys
 import tempfile
 
-CONFIG = """vae: {hidden: [256], latent: 8}
+CONFIG = """data: {validation: 100}
+vae: {hidden: [256], latent: 8}
 denoiser: {width: 192, blocks: 2}
 diffusion: {steps: 50}
 sampling: {steps: 5}
 prior: {components: 3}
 training:
   checkpoint_steps: 1
-  grids: 0
+  grids: 5
   vae: {steps: 150, batch: 50}
   denoiser: {steps: 150, batch: 50}
 """
@@ -82,7 +83,7 @@ def ended(train, place, count, end):
         if process.returncode not in [0, *codes]:
             sys.exit(f"after {found['ends']}: exit {process.returncode}: {errors}")
         found["codes"] += process.returncode in codes and codes != [0]
-        found["damaged"] += "going on from the checkpoint before it" in errors
+        found["damaged"] += "going on from a checkpoint before it" in errors
         seen = re.search(r"(stage one|stage two): going on from step (\d+)", errors)
         if seen:
             at = ({"stage one": "vae", "stage two": "denoiser"}[seen[1]], int(seen[2]))

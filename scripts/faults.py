@@ -12,7 +12,7 @@ import reliability
 
 ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EDQUOT": errno.EDQUOT, "EINTR": errno.EINTR,
           "a short write": 0}
-CONFIG = re.sub(r"steps: 150", "steps: 2", reliability.CONFIG).replace("grids: 5", "grids: 1")
+CONFIG = re.sub(r"steps: 150", "steps: 2", reliability.CONFIG).replace("grids: 5", "grids: 2")
 
 
 def main():

@@ -13,9 +13,10 @@ public struct DataSettings: Equatable, Sendable {
   /// are as likely, of digits they are none.
   public var flip = false
 
-  /// Training images that are held out, spread evenly, to choose weights by: In 0...1000000000. Of a stage,
-  /// those of the least loss on them that was found, one for each of `training.grids`, are kept in place of
-  /// the last; a consistency model's last, whose loss tells little of its images. 0: none, and the last.
+  /// Training images that are held out, at random but always the same, to choose weights by: In
+  /// 0...1000000000. Whenever a grid is drawn, their loss by the averaged weights is found; the VAE, the
+  /// denoiser and a prior that is a diffusion end with the weights of the least. With 0 they end with the
+  /// last, as a consistency model always does.
   public var validation = 0
 }
 
@@ -34,8 +35,9 @@ extension DataSettings: SettingsBlock {
         "whether the mirror images of the training images are training images, too"),
       Field(
         "validation", \.validation, .integer(in: 0...1_000_000_000),
-        "training images that are held out to choose weights by: when a grid is drawn, and those of the "
-          + "least loss on them are kept; 0: the last weights"),
+        "training images that are held out to choose weights by: their loss is found whenever a grid is drawn, "
+          + "and the VAE, the denoiser and a prior that is a diffusion end with the weights of the least; "
+          + "0: with the last"),
     ]
   }
 }

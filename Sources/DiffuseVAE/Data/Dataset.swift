@@ -88,14 +88,16 @@ extension ByteImages {
   /// Images by their numbers.
   package func chosen(_ numbers: [Int]) -> ByteImages {
     let size = height * width * channels
-    var chosen = ByteImages(
-      count: numbers.count, height: height, width: width, channels: channels,
-      bytes: numbers.flatMap { bytes[$0 * size..<($0 + 1) * size] })
+    var pixels: [UInt8] = []
+    pixels.reserveCapacity(numbers.count * size)
+    for number in numbers { pixels += bytes[number * size..<(number + 1) * size] }
+    var chosen = ByteImages(pixels, shape)
     chosen.labels = labels.map { labels in numbers.map { labels[$0] } }
     return chosen
   }
 
-  /// Takes `count` images out, spread evenly.
+  /// Takes `count` images out, the same ones every time, at random: a set may be sorted by its labels, or
+  /// have them in turn.
   ///
   /// - Returns: those, nil if `count` is 0.
   /// - Throws: ``UserError`` when none would be left.
@@ -106,9 +108,10 @@ extension ByteImages {
         "data.validation is \(count), and there are \(self.count) training images of \(name)")
     }
     try checkMemory(bytes: 2 * bytes.count, "\(name) with images held out")
-    let numbers = spread(count)
-    let (held, isHeld) = (chosen(numbers), Set(numbers))
-    self = chosen((0..<self.count).filter { !isHeld.contains($0) })
+    var random = SequentialRandom(RandomStream(seed: 0, purpose: .shuffle, step: 0))
+    let order = Array(0..<self.count).shuffled(using: &random)
+    let held = chosen(order.prefix(count).sorted())
+    self = chosen(order.dropFirst(count).sorted())
     return held
   }
 

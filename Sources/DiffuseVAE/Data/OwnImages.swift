@@ -32,7 +32,8 @@ extension Dataset {
     self.test = try test.map { try ByteImages($0, testLabels, shape, "\(name), test images") }
   }
 
-  /// The numbers of the training images: `training[range]` as it was given, to the nearest 1/255.
+  /// The numbers of the training images: `training[range]` as it was given, without what is held out, to the
+  /// nearest 1/255.
   ///
   /// - Returns: `[range.count, height·width·channels]` in [0, 1].
   /// - Precondition: there are such images.

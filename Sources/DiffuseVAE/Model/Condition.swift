@@ -145,7 +145,7 @@ extension Configuration {
   /// - Throws: ``UserError``
   package func checkLabels(_ data: Dataset) throws {
     guard classes > 0 else { return }
-    for images in [data.training, data.test].compactMap({ $0 }) {
+    for images in [data.training, data.validation, data.test].compactMap({ $0 }) {
       guard let labels = images.labels else {
         throw UserError(
           "\(data.name): has no labels, and the configuration is of \(classes) classes")

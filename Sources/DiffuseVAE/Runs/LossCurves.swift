@@ -69,18 +69,18 @@ struct LossCurves {
         """)
     }
     for (number, curve) in curves.enumerated() {
-      let colour = colours[number % colours.count]
+      let colour = colour(of: curve.name)
       let path = curve.points.map { "\(x($0.x).digits(1)),\(y($0.y).digits(1))" }
       lines.append(
         """
         <polyline points="\(path.joined(separator: " "))" fill="none" stroke="\(colour)" stroke-width="1.5"/>\
-        <text x="\((width - 16).digits(0))" y="\((offset + 18 - 14 * Double(number) + 8).digits(0))" \
+        <text x="\((width - 16 - 110 * Double(number)).digits(0))" y="\((offset + 18).digits(0))" \
         text-anchor="end" fill="\(colour)">\(curve.name)</text>
         """)
     }
     // A line of one point is none.
-    for (number, curve) in curves.enumerated() where curve.points.count <= 20 {
-      let colour = colours[number % colours.count]
+    for curve in curves where curve.points.count <= 20 {
+      let colour = colour(of: curve.name)
       lines += curve.points.map {
         "<circle cx=\"\(x($0.x).digits(1))\" cy=\"\(y($0.y).digits(1))\" r=\"2.5\" fill=\"\(colour)\"/>"
       }
@@ -88,7 +88,13 @@ struct LossCurves {
     return lines.joined(separator: "\n")
   }
 
-  private static let colours = ["#1b6ca8", "#c4541b", "#3a7d34"]
+  private static func colour(of name: String) -> String {
+    switch name {
+    case "test_loss": "#c4541b"
+    case "validation_loss": "#3a7d34"
+    default: "#1b6ca8"
+    }
+  }
 
   /// Round numbers between two, some five of them.
   static func ticks(_ low: Double, _ high: Double) -> [(value: Double, text: String)] {

@@ -55,6 +55,23 @@ struct Metrics {
     return bytes.split(separator: UInt8(ascii: "\n")).compactMap { Entry($0) }
   }
 
+  /// What a stage came to: what its lines say last of everything; but of held-out images what they say of
+  /// the weights that are kept, those of the least validation loss, if there is one.
+  static func outcome(_ entries: [Entry], of stage: Stage) -> [String: Double] {
+    let own = entries.filter { $0.stage == stage }
+    let losses = own.compactMap { entry in entry.numbers["validation_loss"].map { (entry.step, $0) }
+    }
+    var outcome = own.reduce(into: [:]) { $0.merge($1.numbers) { $1 } }
+    guard let (best, _) = losses.min(by: { $0.1 < $1.1 }) else { return outcome }
+    for entry in own where entry.step == best {
+      let heldOut = entry.numbers.filter {
+        $0.key.hasPrefix("validation_") || $0.key.hasPrefix("test_")
+      }
+      outcome.merge(heldOut) { $1 }
+    }
+    return outcome
+  }
+
   /// Opens the file of a run, and drops lines of `stage` that lie after `step`: on resuming, those
   /// steps are made again.
   init(_ run: Run, resuming stage: Stage, at step: Int) throws {

@@ -30,7 +30,8 @@ extension Run {
     let stages = (try? configuration())?.stages ?? Stage.allCases
     let finished = stages.filter(isFinished).map(\.rawValue)
     let next = stages.first { !isFinished($0) }
-    let step = next.flatMap { lastMetrics($0, having: "loss")?["step"] }
+    let entries = (try? Metrics.entries(of: self)) ?? []
+    let step = next.flatMap { Metrics.outcome(entries, of: $0)["step"] }
     let begun = next.flatMap { next in
       step.map { "\(next.rawValue) to step \($0.digits(0))" }
     }
@@ -45,10 +46,15 @@ extension Run {
     let settings = try configuration().differences(from: other.configuration()).map {
       ($0.setting, $0.own, $0.other)
     }
+    let entries = (try Metrics.entries(of: self), try Metrics.entries(of: other))
     let losses = Stage.allCases.flatMap { stage in
-      Metrics.losses.map { name in
+      let outcomes = (
+        Metrics.outcome(entries.0, of: stage), Metrics.outcome(entries.1, of: stage)
+      )
+      return Metrics.losses.map { name in
         (
-          "\(stage.rawValue) \(name)", loss(stage, name), other.loss(stage, name)
+          "\(stage.rawValue) \(name)", outcomes.0[name]?.digits(5) ?? "",
+          outcomes.1[name]?.digits(5) ?? ""
         )
       }
     }.filter { !$0.1.isEmpty || !$0.2.isEmpty }
@@ -70,15 +76,6 @@ extension Run {
         + rows.map { "| \($0.0) | \($0.1) | \($0.2) |" }.joined(separator: "\n")
     }
     return texts.isEmpty ? "no difference" : texts.joined(separator: "\n\n")
-  }
-
-  private func loss(_ stage: Stage, _ name: String) -> String {
-    lastMetrics(stage, having: name)?[name].map { $0.digits(5) } ?? ""
-  }
-
-  /// The numbers of a stage's last line that has one of that name.
-  private func lastMetrics(_ stage: Stage, having name: String) -> [String: Double]? {
-    (try? Metrics.entries(of: self))?.last { $0.stage == stage && $0.numbers[name] != nil }?.numbers
   }
 
   /// The Fréchet distances of what was evaluated; none if nothing was.

@@ -32,7 +32,7 @@ extension Run {
   private struct Summary: Encodable {
     struct Part: Encodable {
       let finished: Bool
-      /// What the metrics said last of everything.
+      /// See ``Metrics/outcome(_:of:)``.
       let last: [String: Double]
     }
 
@@ -52,9 +52,8 @@ extension Run {
     try File.writeAtomically(Array(Self.csv(entries).utf8), to: folder + "/metrics.csv")
     try File.writeAtomically(Array(LossCurves(entries).svg.utf8), to: folder + "/losses.svg")
     let stages = Stage.allCases.compactMap { stage -> (String, Summary.Part)? in
-      let own = entries.filter { $0.stage == stage }.map(\.numbers)
-      guard !own.isEmpty || isFinished(stage) else { return nil }
-      let last = own.reduce(into: [:]) { $0.merge($1) { $1 } }
+      let last = Metrics.outcome(entries, of: stage)
+      guard !last.isEmpty || isFinished(stage) else { return nil }
       return (stage.rawValue, Summary.Part(finished: isFinished(stage), last: last))
     }
     let summary = Summary(

@@ -7,8 +7,7 @@ extension Run {
     let configuration = try configuration()
     let finished = configuration.stages.map {
       "<tr><td>\(configuration.title(of: $0))</td><td>\(isFinished($0) ? "finished" : "unfinished")</td>"
-        + "<td>\(cell(entries, $0, "step", digits: 0))</td><td>\(cell(entries, $0, "loss", digits: 4))</td>"
-        + "<td>\(cell(entries, $0, "test_loss", digits: 4))</td></tr>"
+        + row(Metrics.outcome(entries, of: $0))
     }
     let scores = try distances().map {
       "<tr><td>\(Self.escaped($0.title))</td><td>\($0.distance.digits(3))</td></tr>"
@@ -16,7 +15,8 @@ extension Run {
     var sections = [
       """
       <h2>Stages</h2>
-      <table><tr><th>stage</th><th></th><th>step</th><th>loss</th><th>of test images</th></tr>
+      <table><tr><th>stage</th><th></th><th>step</th><th>loss</th><th>of validation images</th>\
+      <th>of test images</th></tr>
       \(finished.joined(separator: "\n"))
       </table>
       """
@@ -62,11 +62,11 @@ extension Run {
       """
   }
 
-  private func cell(
-    _ entries: [Metrics.Entry], _ stage: Stage, _ name: String, digits: Int
-  ) -> String {
-    entries.last { $0.stage == stage && $0.numbers[name] != nil }?.numbers[name]?.digits(digits)
-      ?? ""
+  /// The rest of a stage's row.
+  private func row(_ outcome: [String: Double]) -> String {
+    let cells =
+      [outcome["step"]?.digits(0)] + Metrics.losses.map { outcome[$0]?.digits(4) }
+    return cells.map { "<td>\($0 ?? "")</td>" }.joined() + "</tr>"
   }
 
   /// The grids that were drawn on the way, in the page itself.

@@ -18,10 +18,13 @@ extension Run {
 
   static let mostCheckpoints = 100
 
-  /// Makes room for a checkpoint, the last of `count` that are kept: it has a second name then, under which
-  /// it stays when the next one is written. Where the file system has no such names there is none to fall
-  /// back to.
+  /// Makes room for a checkpoint, so that there will be `count` at most: the last one gets a second name,
+  /// under which it stays when the next one is written. Where the file system has no such names there is
+  /// none to fall back to.
   func keepState(_ stage: Stage, count: Int) {
+    for path in stateFiles(stage).dropFirst(count) where has(path) {
+      try? FileManager.default.removeItem(atPath: path)
+    }
     guard count > 1, has(stateFile(stage)) else { return }
     for before in stride(from: count - 1, to: 1, by: -1) {
       rename(stateFile(stage, before: before - 1), stateFile(stage, before: before))

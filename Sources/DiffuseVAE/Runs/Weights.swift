@@ -90,7 +90,7 @@ package enum Weights {
         problem: """
           was written under another configuration than the run's config.yaml: \
           \(configuration.firstDifference(from: written) ?? "a setting") differs. Change that \
-          back; or remove this file, to train the stage anew
+          back; or remove all checkpoints in this folder, to train the stage anew
           """)
     }
     var names = Set(file.tensors.keys)

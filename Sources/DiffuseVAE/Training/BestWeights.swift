@@ -6,13 +6,10 @@ extension Training {
   private static let (stepKey, lossKey) = ("step", "validation_loss")
 
   /// The least loss of a stage so far; infinite where none was found.
-  ///
-  /// - Parameter step: where the stage goes on. From 0, what an earlier training has left is removed.
-  func leastLoss(of stage: Stage, from step: Int) throws -> Double {
+  func leastLoss(of stage: Stage) throws -> Double {
     let path = run.bestFile(stage)
-    if step == 0 { try run.remove(path) }
     guard run.has(path) else { return .infinity }
-    return try origin(of: SafeTensors.read(path), path).loss
+    return try origin(of: best(path), path).loss
   }
 
   /// Keeps weights in place of others of a larger loss.
@@ -31,7 +28,7 @@ extension Training {
   func takeBest<Network: Parameterized>(_ averaged: inout Network, _ stage: Stage) throws -> Int? {
     let path = run.bestFile(stage)
     guard run.has(path) else { return nil }
-    let file = try SafeTensors.read(path)
+    let file = try best(path)
     let (step, loss) = try origin(of: file, path)
     try Weights.decode(file, into: &averaged, path: path)
     logger.info(
@@ -42,12 +39,24 @@ extension Training {
     return step
   }
 
+  private func best(_ path: String) throws -> SafeTensors {
+    do {
+      return try SafeTensors.read(path)
+    } catch let error as FormatError {
+      throw FormatError(file: path, problem: "\(error.problem); \(Self.remedy)")
+    }
+  }
+
+  private static let remedy =
+    "remove it to go on without: then the best of what follows is kept"
+
   private func origin(of file: SafeTensors, _ path: String) throws -> (step: Int, loss: Double) {
     guard let step = file.metadata[Self.stepKey].flatMap({ Int($0) }), step > 0,
       let loss = file.metadata[Self.lossKey].flatMap({ Double($0) }), loss.isFinite
     else {
       throw FormatError(
-        file: path, problem: "does not say of which step, and of which validation loss, it is")
+        file: path,
+        problem: "does not say of which step, and of which validation loss, it is; \(Self.remedy)")
     }
     return (step, loss)
   }

@@ -27,6 +27,10 @@ extension Model {
         "formulation \(configuration.diffusion.formulation.rawValue) needs a first stage of images of "
           + "\(data.shape)")
     }
+    guard data.validation == nil else {
+      throw UserError(
+        "\(data.name): no images can be held out here, where the last weights are taken")
+    }
     try configuration.checkLabels(data)
     let vae = configuration.hasVAE ? first?.vae : nil
     let seed = Stage.denoiser.seed(configuration.training.seed)

@@ -13,7 +13,7 @@ struct StageLog {
   private let interludes: Interludes
   private var seen = (interludes: 0, seconds: 0.0)
 
-  /// What comes between updates: a checkpoint, a look at the test images, a grid. How long one takes is a
+  /// What comes between updates: a checkpoint, a look at held-out images, a grid. How long one takes is a
   /// guess until one was seen.
   struct Interludes {
     /// In the whole stage, evenly spread; the last is after its last update.

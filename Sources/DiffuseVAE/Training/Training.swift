@@ -37,6 +37,10 @@ public struct Training {
   /// - Returns: false when it was interrupted, or its time was over; a checkpoint is then written.
   public func train(_ stages: [Stage]) throws -> Bool {
     try configuration.checkLabels(data)
+    // Of a set that is no configuration's: there it is a rule.
+    guard data.validation == nil || configuration.training.grids > 0 else {
+      throw UserError("\(data.name): training.grids must be at least 1 where images are held out")
+    }
     try run.makeFolders()
     let lock = try RunLock(run)
     defer { withExtendedLifetime(lock) {} }

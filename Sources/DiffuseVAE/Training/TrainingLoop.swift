@@ -27,11 +27,14 @@ extension Training {
       run, stage, trainer, title: title,
       interludes: .init(
         count: configuration.training.grids, images: Double(looks) / 3,
-        // Of each parameter its value, two moments and the average.
-        bytes: 16 * configuration.trainedFootprint(of: stage, shape: data.shape).parameters))
+        // Of each parameter its value, two moments and the average, which may be kept as the best, too.
+        bytes: (validation == nil ? 16 : 20)
+          * configuration.trainedFootprint(of: stage, shape: data.shape).parameters))
     let clock = ContinuousClock()
     var saved = clock.now
-    var least = try validation.map { _ in try leastLoss(of: stage, from: trainer.step) }
+    // What a training that has come to nothing may have left.
+    if trainer.step == 0 { try run.remove(run.bestFile(stage)) }
+    var least = try validation.map { _ in try leastLoss(of: stage) }
     let policy = configuration.training.onNonfinite
     var failures = 0  // In a row; ten are the end.
     /// Whether training goes on after numbers that are not finite.
@@ -57,10 +60,11 @@ extension Training {
       } catch {
         let divergence = error as? Divergence
         if try divergence.map({ try goesOn(after: $0, &trainer) }) != true {
-          // The weights are those after the last step that did not fail.
+          // The weights are those after the last step that did not fail. Where it is the log that fails, they
+          // may still have to be looked at.
           log.pause()
           do {
-            try checkpoint(trainer, stage)
+            if divergence != nil || least == nil || !isGridDue { try checkpoint(trainer, stage) }
           } catch {
             logger.warning("\(title): step \(trainer.step) is lost: \(error)")
           }
@@ -68,14 +72,14 @@ extension Training {
         }
       }
 
-      // The checkpoint first: what follows may fail.
+      // The checkpoint before the grid, which may fail.
       let began = clock.now
       let isDue = configuration.training.checkpointSteps.map { trainer.step.isMultiple(of: $0) }
       if mustStop || isGridDue || isDue == true || trainer.isFinished
         || clock.now - saved > .seconds(300)
       {
         do {
-          // Before the checkpoint: who goes on from that does not look at these weights again.
+          // But after this: who goes on from it does not look at these weights again.
           if isGridDue, let validation, let loss = least {
             let terms = try trainer.evaluate(on: validation)
             try log.record(terms, of: "validation", step: trainer.step)
@@ -106,7 +110,7 @@ extension Training {
     }
     log.pause()
     var averaged = trainer.network.averaged
-    let step = try takeBest(&averaged, stage) ?? trainer.step
+    let step = try least.flatMap { _ in try takeBest(&averaged, stage) } ?? trainer.step
     if let test {
       report(try trainer.evaluate(on: test, by: averaged), stage, images: test.count)
     }

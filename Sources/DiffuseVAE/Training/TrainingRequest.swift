@@ -137,7 +137,8 @@ extension Configuration {
       var configuration = self
       configuration.setBatch(batch, of: stage)
       // Posteriors, as they are and standardised, and copies on the way.
-      let posteriors = stage == .prior ? 4 * 8 * data.training.count * vae.latent : 0
+      let images = data.training.count + (data.validation?.count ?? 0)
+      let posteriors = stage == .prior ? 4 * 8 * images * vae.latent : 0
       return data.bytes + posteriors
         + configuration.trainingBytes(of: stage, shape: data.shape, threads: threads)
     }

@@ -114,7 +114,7 @@ import Testing
     for name in try ConfigurationTests.names() {
       let url = ConfigurationTests.folder.appendingPathComponent(name)
       let text = [try String(contentsOf: url, encoding: .utf8), Configuration().yaml]
-      for index in 0..<1_500 {
+      for index in 0..<500 {
         var bytes = Array(text[index % 2].utf8)
         for _ in 0..<([1, 1, 2, 6].randomElement(using: &random) ?? 1) {
           let position = Int.random(in: bytes.indices, using: &random)

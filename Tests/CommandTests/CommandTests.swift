@@ -176,6 +176,18 @@ import Testing
     #expect(doctor.status == 0 && doctor.output.contains("OpenBLAS: "), "\(doctor.errors)")
   }
 
+  @Test("Which weights are kept is said, where images are held out to choose them")
+  func validation() throws {
+    let place = try Place()
+    defer { place.remove() }
+    let result = try place.run(
+      "diffusevae-train", "--config", "small.yaml", "--set", "data.validation=100")
+    #expect(result.status == 0, "\(result.errors)")
+    for stage in ["stage one", "stage two"] {
+      #expect(result.errors.contains("\(stage): the weights after step "))
+    }
+  }
+
   @Test("A dry run says what it would cost, and writes nothing")
   func dryRun() throws {
     let place = try Place()

@@ -11,7 +11,7 @@ import tempfile
 import reliability
 
 ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EDQUOT": errno.EDQUOT, "EINTR": errno.EINTR,
-          "a short write": 0}
+          "a short write or read": 0}
 CONFIG = re.sub(r"steps: 150", "steps: 2", reliability.CONFIG).replace("grids: 5", "grids: 2")
 
 
